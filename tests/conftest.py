@@ -7,39 +7,32 @@ line of the run says so. With WORKBENCH_REQUIRE_BROWSER=1 a missing browser fail
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
-from pathlib import Path
 
 import hypothesis
 import pytest
+
+from workbench.apps.doctor import browser_path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 hypothesis.settings.register_profile("workbench", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("workbench")
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-NO_BROWSER = "no Chromium found: install the package chromium, or set WORKBENCH_CHROMIUM to its path"
+NO_BROWSER = (
+    "no Chromium found: install the package chromium, or set WORKBENCH_CHROMIUM to its path"
+)
 WHAT = {"browser": "browser tests", "real": "tests of optional real models"}
 _skipped: Counter[str] = Counter()
 _reasons: dict[str, str] = {}
 
 
-def chromium() -> str | None:
-    """Path of the Chromium to drive: $WORKBENCH_CHROMIUM, else the first one on the PATH."""
-    named = os.environ.get("WORKBENCH_CHROMIUM")
-    if named is not None:
-        return named if Path(named).is_file() else None
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    if os.environ.get("WORKBENCH_REQUIRE_BROWSER") == "1" and chromium() is None:
+    if os.environ.get("WORKBENCH_REQUIRE_BROWSER") == "1" and browser_path() is None:
         raise pytest.UsageError(f"WORKBENCH_REQUIRE_BROWSER=1, but {NO_BROWSER}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if chromium() is None:
+    if browser_path() is None:
         for item in items:
             if item.get_closest_marker("browser"):
                 item.add_marker(pytest.mark.skip(reason=NO_BROWSER))

@@ -37,7 +37,6 @@ HOME_FOLDERS = {
     "JUPYTER_CONFIG_DIR": "config",
     "JUPYTER_DATA_DIR": "data",
     "JUPYTER_RUNTIME_DIR": "runtime",
-    "NUMBA_CACHE_DIR": "numba",
 }
 
 
@@ -105,8 +104,8 @@ def free_port(port: int) -> int:
 def environment() -> dict[str, str]:
     """The variables of a server process: quiet threads, and folders that can be written.
 
-    A home that cannot be written gets temporary folders in place of the ones Jupyter, IPython and
-    numba keep there; what the user has set stays as it is.
+    A home that cannot be written gets temporary folders in place of the ones Jupyter and IPython
+    keep there (numba's is the kernels' business); what the user has set stays as it is.
 
     Example:
         >>> environment()["OMP_WAIT_POLICY"]

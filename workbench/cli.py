@@ -1,0 +1,85 @@
+"""The command `workbench`: one thin sub-command for each thing the library does.
+
+A refusal is printed as its one line and ends with status 2; nothing here prints a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from workbench.errors import WorkbenchError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, 2 for a refusal, 130 when interrupted.
+
+    Example:
+        >>> main(["formats", "e4m3nf"])
+        2
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except WorkbenchError as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stdout = None  # the reader of a pipe has gone: nobody is left to print to
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="workbench", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_add_servers, _add_doctor):
+        add(commands)
+    return parser
+
+
+def _add_servers(commands) -> None:
+    for name, says, run in (
+        ("lab", "JupyterLab on the start notebook, with the Panel pages beside it", _lab),
+        ("serve", "the Panel pages alone", _serve),
+    ):
+        parser = commands.add_parser(name, help=says, description=says)
+        parser.add_argument("--port", type=int, help="the port to listen on")
+        parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+        parser.set_defaults(run=run)
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from workbench.apps import launch
+
+    return launch.lab(options.port or launch.LAB_PORT, not options.no_browser)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from workbench.apps import launch
+
+    return launch.serve(options.port or launch.SERVE_PORT, not options.no_browser)
+
+
+def _add_doctor(commands) -> None:
+    says = "what this machine has, and what to do about what is missing"
+    parser = commands.add_parser("doctor", help=says, description=says)
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from workbench.apps import doctor
+
+    findings = doctor.examine()
+    if options.json:
+        print(json.dumps(doctor.as_json(findings), indent=2))
+    else:
+        print(doctor.report(findings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
