@@ -1,0 +1,123 @@
+"""Every name users know, read into a format; unknown names get the nearest ones.
+
+The grammar is small: `[u]eXmY[fn|fnuz|ieee|finite][(bias=..,saturate|inf|nan,nosub,top=..)]`,
+`[u]intN[n]`, `[u]qI.F[n]` (fixed point), and the table of aliases and codebooks below.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ..errors import WorkbenchError, unknown
+from .base import Format
+from .codebook import codebooks
+from .float import OVERFLOWS, TOPS, ExponentFormat, FloatFormat, usual_bias, usual_top
+from .integer import IntegerFormat
+
+# What libraries and papers call them -> the name here. Library names keep the library's meaning:
+# float8_e4m3 of ml_dtypes is the IEEE-like one, while people who write e4m3 mean OCP's e4m3fn.
+ALIASES = {
+    "bfloat16": "bf16", "fp16": "f16", "float16": "f16", "half": "f16", "binary16": "f16",
+    "e8m7": "bf16", "e5m10": "f16",
+    "fp8": "e4m3fn", "fp8_e4m3": "e4m3fn", "e4m3": "e4m3fn", "hf8": "e4m3fn", "float8_e4m3": "e4m3ieee",
+    "bf8": "e5m2", "fp6": "e3m2", "fp4": "e2m1", "ocp_fp4": "e2m1", "ue4m3": "ue4m3fn",
+    "float4_e2m1fn": "e2m1", "float4_e2m1fn_x2": "e2m1", "float6_e2m3fn": "e2m3",
+    "float6_e3m2fn": "e3m2", "float8_e4m3b11fnuz": "e4m3fnuz(bias=11)",
+    "e4m3b11fnuz": "e4m3fnuz(bias=11)", "float8_e8m0fnu": "e8m0", "ue8m0": "e8m0",
+    "normalfloat4": "nf4", "bnb_nf4": "nf4", "fp4_bnb": "bnb_fp4", "bitsandbytes_fp4": "bnb_fp4",
+    "dynamic_tree": "dynamic8", "dynamic_tree8": "dynamic8", "bnb_dynamic8": "dynamic8",
+    "udynamic_tree": "udynamic8", "bnb_udynamic8": "udynamic8",
+}  # fmt: skip
+
+_FLOAT = re.compile(r"(?:float\d+_|fp\d+_)?(u?)e(\d+)m(\d+)(fnuz|fn|ieee|finite)?(?:\((.*)\))?$")
+_INTEGER = re.compile(r"(u?)int(\d+)(n?)$|([iusIUS])(\d+)$")
+_FIXED = re.compile(r"(u?)q(-?\d+)\.(-?\d+)(n?)$")
+
+
+def names() -> list[str]:
+    """Canonical names of the formats in common use, in the order of a table.
+
+    Example:
+        >>> names()[:3]
+        ['f16', 'bf16', 'e5m2']
+    """
+    floats = ["f16", "bf16", "e5m2", "e4m3fn", "e4m3ieee", "e5m2fnuz", "e4m3fnuz", "e3m4",
+              "e3m2", "e2m3", "e2m1", "e3m0", "e1m2", "ue4m3fn", "e8m0"]  # fmt: skip
+    integers = [f"{sign}int{bits}" for bits in (16, 8, 6, 5, 4, 3, 2, 1) for sign in ("", "u")]
+    return [*floats, *integers, "int8n", "int4n", "q3.4", "uq4.4", *codebooks()]
+
+
+@lru_cache(maxsize=1024)
+def parse(name: str) -> Format:
+    """The format that `name` means; an unknown or impossible one raises `WorkbenchError`.
+
+    Example:
+        >>> parse("float8_e4m3fn").name, parse("bfloat16").bits, parse("uint8").max
+        ('e4m3fn', 16, 255.0)
+    """
+    if not isinstance(name, str):
+        raise WorkbenchError(repr(name), "a format is named by text", "write 'e4m3fn'")
+    text = name.strip().lower().removeprefix("torch.").removeprefix("ml_dtypes.")
+    text = ALIASES.get(text, text)
+    if text in ("bf16", "f16"):
+        return FloatFormat(8, 7) if text == "bf16" else FloatFormat(5, 10)
+    if text == "e8m0":
+        return ExponentFormat()
+    if text in codebooks():
+        return codebooks()[text]
+    for pattern, build in ((_FLOAT, _float), (_INTEGER, _integer), (_FIXED, _fixed)):
+        match = pattern.match(text)
+        if match:
+            return build(match, name)
+    raise unknown("format", name, [*names(), *ALIASES])
+
+
+def _float(match: re.Match, name: str) -> FloatFormat:
+    """A float from the parts of its name."""
+    unsigned, exponent, mantissa, suffix, options = match.groups()
+    exponent, mantissa = int(exponent), int(mantissa)
+    top = suffix or usual_top(exponent, mantissa)
+    if suffix == "fn" and exponent + mantissa + 1 <= 6:
+        top = "finite"  # the "fn" of 4- and 6-bit library types: finite, without NaN
+    fields: dict = {"top": top, "sign": not unsigned}
+    for option in filter(None, (part.strip() for part in (options or "").split(","))):
+        fields |= _float_option(option, name)
+    return FloatFormat(exponent, mantissa, **fields)
+
+
+def _float_option(option: str, name: str) -> dict:
+    """One bracketed option of a float as a field."""
+    key, _, value = option.partition("=")
+    if key == "bias" and re.fullmatch(r"-?\d+", value):
+        return {"bias": int(value)}
+    if key == "top" and value in TOPS:
+        return {"top": value}
+    if option in OVERFLOWS:
+        return {"overflow": option}
+    if option in ("sat", "nosub"):
+        return {"overflow": "saturate"} if option == "sat" else {"subnormals": False}
+    raise WorkbenchError(
+        f"option {option!r} in {name!r}",
+        "a float has the options bias=N, saturate, inf, nan, nosub, top=ieee|fn|fnuz|finite",
+        "write for example e4m3fn(bias=8,nan)",
+    )
+
+
+def _integer(match: re.Match, name: str) -> IntegerFormat:
+    """An integer from the parts of its name."""
+    unsigned, width, narrow, letter, short = match.groups()
+    sign = (letter.lower() != "u") if letter else not unsigned
+    return IntegerFormat(int(short or width), sign=sign, narrow=bool(narrow))
+
+
+def _fixed(match: re.Match, name: str) -> IntegerFormat:
+    """A fixed-point number from the parts of its name."""
+    unsigned, whole, fraction, narrow = match.groups()
+    width = int(whole) + int(fraction) + (not unsigned)
+    if int(fraction) == 0:
+        raise WorkbenchError(repr(name), "no bit is right of the point", f"write int{width}")
+    return IntegerFormat(width, sign=not unsigned, narrow=bool(narrow), fraction=int(fraction))
+
+
+__all__ = ["ALIASES", "names", "parse", "usual_bias"]

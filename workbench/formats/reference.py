@@ -1,0 +1,153 @@
+"""The slow, exact twin of every format: codes by their fields, rounding by searching the values.
+
+Everything is a Fraction, one value at a time, and shares nothing with the kernels; tests hold the
+two equal bit for bit.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from fractions import Fraction
+from functools import lru_cache
+
+from .base import Format
+from .float import ExponentFormat, FloatFormat
+from .integer import IntegerFormat
+
+
+def decode(format: Format, code: int) -> Fraction | float:
+    """The exact value of one code: a Fraction, or a float for NaN, infinities and -0.
+
+    Example:
+        >>> decode(FloatFormat(2, 1, top="finite"), 5)
+        Fraction(3, 1)
+    """
+    if isinstance(format, FloatFormat):
+        return _decode_float(format, code)
+    if isinstance(format, IntegerFormat):
+        signed = code - (1 << format.width) if format.sign and code >> (format.width - 1) else code
+        if signed < format.low_code:
+            return math.nan
+        return Fraction(signed) / Fraction(2) ** format.fraction
+    if isinstance(format, ExponentFormat):
+        last = (1 << format.width) - 1
+        return math.nan if code == last else Fraction(2) ** (code - (last >> 1))
+    value = float(format.code_values[code])
+    return value if value == 0 and math.copysign(1, value) < 0 else Fraction(value)
+
+
+def _decode_float(f: FloatFormat, code: int) -> Fraction | float:
+    """One float code by its fields."""
+    sign = f.sign and code >> (f.exponent + f.mantissa)
+    field = (code >> f.mantissa) & ((1 << f.exponent) - 1)
+    fraction = code & ((1 << f.mantissa) - 1)
+    all_ones = (1 << f.exponent) - 1
+    if f.top == "ieee" and field == all_ones:
+        return math.nan if fraction else (-math.inf if sign else math.inf)
+    if f.top == "fn" and field == all_ones and fraction == (1 << f.mantissa) - 1:
+        return math.nan
+    significand = Fraction(fraction, 1 << f.mantissa)
+    if field == 0:
+        value = significand * Fraction(2) ** (1 - f.bias) * f.subnormals
+    else:
+        value = (1 + significand) * Fraction(2) ** (field - f.bias)
+    if sign and value == 0:
+        return math.nan if f.top == "fnuz" else -0.0
+    return -value if sign else value
+
+
+@lru_cache(maxsize=64)
+def _sorted_values(format: Format) -> tuple[list[Fraction], list[int]]:
+    """All finite values ascending, each with its smallest code."""
+    found: dict[Fraction, int] = {}
+    for code in range(len(format.code_values)):
+        value = decode(format, code)
+        if isinstance(value, Fraction) or value == 0:
+            found.setdefault(Fraction(value), code)
+    values = sorted(found)
+    return values, [found[v] for v in values]
+
+
+def round_one(format: Format, x: float, rounding: str = "nearest_even", uniform: float = 0.0):
+    """One number rounded by searching the list of values; a float, exact.
+
+    Args:
+        format: any format.
+        x: the number.
+        rounding: one of `formats.ROUNDINGS`.
+        uniform: the random number in [0, 1) for the stochastic modes.
+
+    Example:
+        >>> round_one(FloatFormat(2, 1, top="finite"), 2.5)
+        2.0
+    """
+    if math.isnan(x) or (isinstance(format, ExponentFormat) and not 0 < x < 1.5 * format.max):
+        return math.nan
+    if isinstance(format, FloatFormat):
+        return _round_float(format, x, rounding, uniform)
+    values, codes = _sorted_values(format)
+    if not values[0] < x < values[-1]:
+        return float(values[-1] if x >= values[-1] else values[0])
+    return float(_between(values, codes, Fraction(x), rounding, uniform))
+
+
+def _round_float(f: FloatFormat, x: float, rounding: str, uniform: float) -> float:
+    """One number rounded to a float: overflow, the sign of zero, then the neighbours."""
+    if x < 0 and not f.sign:
+        return 0.0 if f.overflow == "saturate" else math.nan
+    values, codes = _sorted_values(f)
+    top = values[-1]
+    if math.isinf(x) or abs(Fraction(x)) > top:
+        over = {"saturate": float(top), "inf": math.inf, "nan": math.nan}[str(f.overflow)]
+        y = over if _overflows(f, x, rounding, uniform) else float(top)
+    else:
+        y = abs(float(_between(values, codes, Fraction(x), rounding, uniform)))
+    signed_zero = f.sign and f.top != "fnuz"
+    return math.copysign(y, x) if y or signed_zero else 0.0
+
+
+def _overflows(f: FloatFormat, x: float, rounding: str, uniform: float) -> bool:
+    """Whether a value beyond the largest is rounded away from it, as if one more value followed."""
+    if math.isinf(x) or rounding == "to_odd":
+        return math.isinf(x)
+    values, codes = _sorted_values(f)
+    step = Fraction(2) ** (max(f.max_exponent, f.least_exponent) - f.mantissa)
+    beyond = values[-1] + step
+    if rounding in ("toward_zero", "up", "down"):
+        return rounding == ("up" if x > 0 else "down")
+    if abs(Fraction(x)) >= beyond:
+        return True
+    pair = [values[-1], beyond], [codes[-1], codes[-1] + 1]
+    return _between(*pair, abs(Fraction(x)), rounding, uniform) == beyond
+
+
+def _between(values, codes, x: Fraction, rounding: str, uniform: float) -> Fraction:
+    """The neighbour of `x` that a rounding chooses."""
+    index = bisect.bisect_left(values, x)
+    if index < len(values) and values[index] == x:
+        return x
+    low, high = values[index - 1], values[index]
+    small, large = sorted((low, high), key=abs)
+    even = {codes[index - 1] % 2: low, codes[index] % 2: high}
+    parities_differ = len(even) == 2
+    if rounding == "up":
+        return high
+    if rounding == "down":
+        return low
+    if rounding == "toward_zero":
+        return small
+    if rounding == "to_odd":
+        return even[1] if parities_differ else large
+    if rounding in ("stochastic", "stochastic_equal"):
+        # magnitudes are rounded up where the two have one sign; across zero, values are
+        away = low >= 0 or high > 0
+        position = (x - low) / (high - low) if away else (high - x) / (high - low)
+        position = Fraction(1, 2) if rounding == "stochastic_equal" else position
+        up = Fraction(uniform) < position
+        return (high if up else low) if away else (low if up else high)
+    if x - low != high - x:
+        return low if x - low < high - x else high
+    if rounding == "nearest_even":
+        return even[0] if parities_differ else small
+    return large if rounding == "nearest_away" else small

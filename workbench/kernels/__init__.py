@@ -1,0 +1,1 @@
+"""Fast code without policy: arrays and scalars in, arrays out."""

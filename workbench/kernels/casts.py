@@ -1,0 +1,317 @@
+"""Element-wise rounding of whole arrays, in three kinds: floats, grids and tables.
+
+A rounder holds what the kernels need of a format, as scalars and small arrays, so that no format
+is ever compiled in. float32 to nearest-even takes the fast paths; every other mode and float64 go
+through exact float64 arithmetic. The random number of a value depends on its position and the seed
+alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cache import as_int32, jit
+from .steps import (
+    INFINITE,
+    INVALID,
+    NEAREST_EVEN,
+    NO_FAST_PATH,
+    SATURATE,
+    STOCHASTIC,
+    AnyFloat,
+    FastFloat,
+    Grid,
+    any_mode,
+    cut,
+    in_table,
+    on_grid,
+    random_bits,
+    saturated,
+    stochastic32,
+    to_infinity,
+    to_nan,
+)
+from .threads import over_chunks
+
+CHAIN = 16  # tables up to this many values are rounded by a chain of comparisons
+
+
+@jit
+def _fast32(x, out, p):
+    if p.kind == SATURATE:
+        for i in range(x.size):
+            out[i] = saturated(x[i], p)
+    elif p.kind == INFINITE:
+        for i in range(x.size):
+            out[i] = to_infinity(x[i], p)
+    elif p.kind == INVALID:
+        for i in range(x.size):
+            out[i] = to_nan(x[i], p)
+    else:
+        for i in range(x.size):
+            out[i] = cut(x[i], p)
+
+
+@jit
+def _fast32_in_place(x, p):
+    if p.kind == SATURATE:
+        for i in range(x.size):
+            x[i] = saturated(x[i], p)
+    elif p.kind == INFINITE:
+        for i in range(x.size):
+            x[i] = to_infinity(x[i], p)
+    elif p.kind == INVALID:
+        for i in range(x.size):
+            x[i] = to_nan(x[i], p)
+    else:
+        for i in range(x.size):
+            x[i] = cut(x[i], p)
+
+
+@jit
+def _stochastic32(x, out, start, key, key2, p):
+    for i in range(x.size):
+        bits = random_bits(np.uint32(np.uint32(start) + np.uint32(i)), key, key2)
+        out[i] = stochastic32(x[i], bits, p)
+
+
+@jit
+def uniform_at(start, i, mode, key, key2):
+    """The random number in [0, 1) of the value at `start + i`; 0 where the mode draws none."""
+    if mode < STOCHASTIC:
+        return 0.0
+    position = np.uint64(start) + np.uint64(i)
+    high = np.uint32(position >> np.uint64(32)) * np.uint32(0x9E3779B9)
+    bits = random_bits(np.uint32(position), np.uint32(key ^ high), key2)
+    return np.float64(bits >> np.uint32(8)) * 2.0**-24
+
+
+@jit
+def _any_float(x, out, mode, start, key, key2, p):
+    for i in range(x.size):
+        out[i] = any_mode(np.float64(x[i]), mode, uniform_at(start, i, mode, key, key2), p)
+
+
+@jit
+def grid_nearest32(x, low, high):
+    """The integer nearest to a float32, ties to even, clamped; NaN stays, -0 becomes 0."""
+    y = low if x < low else x
+    y = high if high < y else y
+    return np.float32(np.rint(y) + np.float32(0))
+
+
+@jit
+def _grid32(x, out, step, inverse, low, high):
+    for i in range(x.size):
+        out[i] = grid_nearest32(np.float32(x[i] * inverse), low, high) * step
+
+
+@jit
+def _any_grid(x, out, mode, start, key, key2, p):
+    for i in range(x.size):
+        out[i] = on_grid(np.float64(x[i]), mode, uniform_at(start, i, mode, key, key2), p)
+
+
+@jit
+def chain32(x, t, v):
+    """The table value of a float32 by comparing it with 15 thresholds in turn, without a gather.
+
+    Written out because the compiler turns constant tuple indices, and only those, into registers.
+    """
+    y = v[1] if x > t[0] else v[0]
+    y = v[2] if x > t[1] else y
+    y = v[3] if x > t[2] else y
+    y = v[4] if x > t[3] else y
+    y = v[5] if x > t[4] else y
+    y = v[6] if x > t[5] else y
+    y = v[7] if x > t[6] else y
+    y = v[8] if x > t[7] else y
+    y = v[9] if x > t[8] else y
+    y = v[10] if x > t[9] else y
+    y = v[11] if x > t[10] else y
+    y = v[12] if x > t[11] else y
+    y = v[13] if x > t[12] else y
+    y = v[14] if x > t[13] else y
+    y = v[15] if x > t[14] else y
+    return x if x != x else y
+
+
+@jit
+def _chain32(x, out, thresholds, values):
+    for i in range(x.size):
+        out[i] = chain32(x[i], thresholds, values)
+
+
+@jit
+def lookup32(x, thresholds, first, values):
+    """The table value of a float32 from the first candidate of its top 16 bits, then upwards."""
+    index = np.int64(first[(as_int32(x) >> 16) & 0xFFFF])
+    while index < thresholds.size and x > thresholds[index]:
+        index += 1
+    return x if x != x else values[index]
+
+
+@jit
+def _lookup32(x, out, thresholds, first, values):
+    for i in range(x.size):
+        out[i] = lookup32(x[i], thresholds, first, values)
+
+
+@jit
+def _any_table(x, out, mode, start, key, key2, values, odd):
+    for i in range(x.size):
+        v = np.float64(x[i])
+        u = uniform_at(start, i, mode, key, key2)
+        out[i] = v if v != v else values[in_table(v, mode, u, values, odd, 0, values.size - 1)]
+
+
+def keys_of(seed: int) -> tuple[np.uint32, np.uint32]:
+    """Two 32-bit keys for `random_bits`, well mixed from any integer seed.
+
+    Example:
+        >>> keys_of(0) != keys_of(1)
+        True
+    """
+    words = np.random.SeedSequence(int(seed) & (2**64 - 1)).generate_state(2, np.uint32)
+    return np.uint32(words[0]), np.uint32(words[1])
+
+
+class Rounder:
+    """Rounds flat contiguous float32 or float64 arrays; `round` is the one entry point."""
+
+    def round(self, x: np.ndarray, out: np.ndarray, mode: int, seed: int = 0) -> None:
+        """Write the rounded `x` to `out` (which may be `x`), both 1-D, contiguous, of one dtype."""
+        if mode == NEAREST_EVEN and x.dtype == np.float32 and self.has_fast_path:
+            over_chunks(lambda a, b: self._fast(x[a:b], out[a:b], x is out), x.size)
+            return
+        keys = keys_of(seed)
+        over_chunks(lambda a, b: self._any(x[a:b], out[a:b], mode, a, *keys), x.size)
+
+    has_fast_path = True
+
+    def _fast(self, x, out, in_place):
+        raise NotImplementedError
+
+    def _any(self, x, out, mode, start, key, key2):
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class FloatRounder(Rounder):
+    """Rounds to a float format, given as its fast and its general parameters."""
+
+    fast: FastFloat
+    any: AnyFloat
+
+    @property
+    def has_fast_path(self) -> bool:
+        """Whether float32 to nearest-even has a path at copy speed."""
+        return self.fast.kind != NO_FAST_PATH
+
+    def _fast(self, x, out, in_place):
+        if in_place:
+            _fast32_in_place(x, self.fast)
+        else:
+            _fast32(x, out, self.fast)
+
+    def _any(self, x, out, mode, start, key, key2):
+        saturates = self.fast.kind == SATURATE and x.dtype == np.float32
+        if mode == STOCHASTIC and saturates and start + x.size <= 2**32:
+            _stochastic32(x, out, start, key, key2, self.fast)
+        else:
+            _any_float(x, out, mode, start, key, key2, self.any)
+
+
+@dataclass(frozen=True)
+class GridRounder(Rounder):
+    """Rounds to an integer or fixed-point grid."""
+
+    grid: Grid
+
+    def _fast(self, x, out, in_place):
+        p = self.grid
+        numbers = (np.float32(v) for v in (p.step, 1 / p.step, p.low, p.high))
+        _grid32(x, out, *numbers)
+
+    def _any(self, x, out, mode, start, key, key2):
+        _any_grid(x, out, mode, start, key, key2, self.grid)
+
+
+@dataclass(frozen=True, eq=False)
+class TableRounder(Rounder):
+    """Rounds to sorted values; `thresholds` are the last float32 values that stay below each.
+
+    Up to 16 values, `thresholds` and `values32` are padded to 15 and 16 for the chain; above,
+    `first` gives for the top 16 bits of a float32 the first candidate. With `nan_from`, what is
+    not positive or reaches it is NaN.
+    """
+
+    values: np.ndarray
+    odd: np.ndarray
+    thresholds: np.ndarray
+    values32: np.ndarray
+    first: np.ndarray | None
+    nan_from: float | None = None
+
+    def round(self, x: np.ndarray, out: np.ndarray, mode: int, seed: int = 0) -> None:
+        """Write the rounded `x` to `out`; NaN where `nan_from` is set and x <= 0 or x >= it."""
+        if self.nan_from is None:
+            super().round(x, out, mode, seed)
+            return
+        outside = (x <= 0) | (x >= self.nan_from)
+        super().round(x, out, mode, seed)
+        out[outside] = np.nan
+
+    def _fast(self, x, out, in_place):
+        if self.first is None:
+            _chain32(x, out, tuple(self.thresholds), tuple(self.values32))
+        else:
+            _lookup32(x, out, self.thresholds, self.first, self.values32)
+
+    def _any(self, x, out, mode, start, key, key2):
+        _any_table(x, out, mode, start, key, key2, self.values, self.odd)
+
+
+def _thresholds32(values: np.ndarray, odd: np.ndarray) -> np.ndarray:
+    """The largest float32 that is still rounded down, between each pair of neighbours."""
+    middle = 0.5 * values[:-1] + 0.5 * values[1:]
+    below = middle.astype(np.float32)
+    step_down = below.astype(np.float64) > middle
+    outward = np.abs(values[1:]) > np.abs(values[:-1])
+    tie_up = np.where(odd[1:] == odd[:-1], ~outward, odd[:-1] == 1)
+    step_down |= tie_up & (below.astype(np.float64) == middle)
+    return np.where(step_down, np.nextafter(below, np.float32(-np.inf)), below)
+
+
+def _first_candidates(thresholds: np.ndarray) -> np.ndarray:
+    """For every top half of a float32 pattern, how many thresholds lie below all its values."""
+    tops = np.arange(1 << 16, dtype=np.uint32) << 16
+    smallest = np.where(tops >> 31 == 1, tops | 0xFFFF, tops).view(np.float32)
+    return np.searchsorted(thresholds, smallest).astype(np.int32)
+
+
+def table_rounder(
+    values: np.ndarray, odd: np.ndarray, nan_from: float | None = None
+) -> TableRounder:
+    """The rounder for sorted float64 `values` whose codes have the parities `odd`.
+
+    With `nan_from`, values that are not positive or reach it become NaN.
+
+    Example:
+        >>> rounder = table_rounder(np.array([-1.0, 0.0, 1.0]), np.array([0, 1, 0]))
+        >>> y = np.empty(2, np.float32)
+        >>> rounder.round(np.array([0.4, 0.6], np.float32), y, 0); y
+        array([0., 1.], dtype=float32)
+    """
+    values = np.ascontiguousarray(values, np.float64)
+    odd = np.ascontiguousarray(odd, np.int64)
+    thresholds, values32 = _thresholds32(values, odd), values.astype(np.float32)
+    if values.size > CHAIN:
+        first = _first_candidates(thresholds)
+        return TableRounder(values, odd, thresholds, values32, first, nan_from)
+    padding = CHAIN - values.size
+    thresholds = np.pad(thresholds, (0, padding), constant_values=np.inf)
+    values32 = np.pad(values32, (0, padding), mode="edge")
+    return TableRounder(values, odd, thresholds, values32, None, nan_from)

@@ -1,0 +1,79 @@
+"""Chunked threads: serial kernels without the interpreter lock, over slices of about a megabyte.
+
+A chunk's result depends only on its own values and on where it starts, so every result is the
+same for any number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+CHUNK = 1 << 18  # values: 1 MB of float32
+SERIAL_BELOW = 1 << 20  # values: under 4 MB, handing out work costs more than it saves
+
+_threads: int | None = None
+
+
+def thread_count() -> int:
+    """How many threads kernels use: `set_threads`, else `WORKBENCH_THREADS`, else the cores.
+
+    Example:
+        >>> thread_count() >= 1
+        True
+    """
+    if _threads is not None:
+        return _threads
+    wanted = os.environ.get("WORKBENCH_THREADS")
+    if wanted:
+        return max(1, int(wanted))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_threads(count: int | None) -> None:
+    """Use `count` threads from now on; None goes back to the environment's choice.
+
+    Example:
+        >>> set_threads(1); thread_count()
+        1
+        >>> set_threads(None)
+    """
+    global _threads
+    _threads = None if count is None else max(1, int(count))
+
+
+@lru_cache(maxsize=4)
+def _pool(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="workbench-kernel")
+
+
+def spans(size: int, step: int) -> list[tuple[int, int]]:
+    """The half-open index ranges of `step` that cover `range(size)`.
+
+    Example:
+        >>> spans(5, 2)
+        [(0, 2), (2, 4), (4, 5)]
+    """
+    return [(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def over_chunks(work: Callable[[int, int], object], size: int, values_each: int = 1) -> list:
+    """`work(start, stop)` over all of `range(size)`, in chunks of about `CHUNK` values, in order.
+
+    Args:
+        work: called with an index range; must release the interpreter lock to gain anything.
+        size: how many items there are.
+        values_each: values behind one item (a row's length), which sets the chunk's size.
+
+    Example:
+        >>> over_chunks(lambda a, b: b - a, 3)
+        [3]
+    """
+    count = thread_count()
+    if count == 1 or size * values_each < SERIAL_BELOW or size < 2:
+        return [work(0, size)] if size else []
+    step = max(1, CHUNK // max(1, values_each))
+    parts = spans(size, step)
+    return list(_pool(count).map(lambda span: work(*span), parts))
