@@ -1,0 +1,135 @@
+"""Models to look at: the shipped reference and its outlier twin, real ones, and your own files.
+
+Everything is imported when used: listing tensors needs NumPy alone, a module needs torch.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError, unknown
+
+if TYPE_CHECKING:
+    from workbench.models.checkpoint import Checkpoint
+
+DATA = Path(__file__).parent / "data"
+SHIPPED = {
+    "reference": "byte-level Llama-type language model, 2.75M parameters, float32",
+    "reference-twin": "the same function with known outliers, made from it when loaded",
+}
+
+
+def load(name: str | Path) -> Any:
+    """Load a shipped model as a torch module in eval mode, or open any other checkpoint lazily.
+
+    `"reference"` and `"reference-twin"` give a `ReferenceModel`; `"smollm2"`, `"minilm"`,
+    `"efficientnet-lite0"` (once fetched), a `.safetensors` or `.gguf` path and a folder give a
+    `Checkpoint`: a mapping whose tensors are listed without being read. An unknown name, a
+    missing, broken or pickled file is a `WorkbenchError`.
+
+    >>> load("reference").training
+    False
+    """
+    return _module(str(name)) if str(name) in SHIPPED else tensors(name)
+
+
+def tensors(name: str | Path) -> Checkpoint:
+    """Open the tensors of a model by name or path as a `Checkpoint`; torch is not needed.
+
+    >>> tensors("reference").info("lm_head.weight").shape
+    (256, 256)
+    """
+    from workbench.models import opening, optional, twin
+    from workbench.models.checkpoint import from_arrays
+
+    if name == "reference":
+        return opening.open_checkpoint(DATA / "reference.safetensors")
+    if name == "reference-twin":
+        return from_arrays(name, twin.twin_arrays(tensors("reference"), layers=4))
+    if name in optional.MODELS:
+        return opening.open_checkpoint(optional.require(str(name)))
+    if isinstance(name, str) and not _is_path(name):
+        raise unknown("model", name, [*SHIPPED, *optional.MODELS])
+    return opening.open_checkpoint(name)
+
+
+def names() -> list[str]:
+    """Names that `load` knows, shipped ones first.
+
+    >>> names()[:2]
+    ['reference', 'reference-twin']
+    """
+    from workbench.models import optional
+
+    return [*SHIPPED, *optional.MODELS]
+
+
+def available() -> list[dict]:
+    """One row a model: name, what it is, licence, state, and the command that fetches it.
+
+    >>> available()[0]["state"]
+    'shipped'
+    """
+    from workbench.models import optional
+
+    rows = [
+        {"name": name, "about": about, "licence": "Apache-2.0", "state": "shipped", "command": ""}
+        for name, about in SHIPPED.items()
+    ]
+    for model in optional.MODELS.values():
+        row = {"name": model.name, "about": model.about, "licence": model.licence}
+        row["state"] = "fetched" if model.fetched else f"not fetched ({model.megabytes} MB)"
+        rows.append(row | {"command": f"workbench models get {model.name}"})
+    return rows
+
+
+def get(name: str) -> Path:
+    """Fetch an optional model into the user's cache and give the path of its checkpoint."""
+    from workbench.models import optional
+
+    return optional.fetch(name)
+
+
+def held_out_text() -> bytes:
+    """The 131,072 bytes of *Hamlet* that the reference model never saw in training.
+
+    >>> len(held_out_text())
+    131072
+    """
+    return (DATA / "held_out.txt").read_bytes()
+
+
+def recipe() -> dict:
+    """How the reference model was made: seed, steps, loss curve, source, licence, losses.
+
+    >>> recipe()["licence"]["weights"]
+    'Apache-2.0'
+    """
+    return json.loads((DATA / "recipe.json").read_text("utf-8"))
+
+
+@cache
+def _arrays(name: str) -> Checkpoint:
+    return tensors(name)
+
+
+def _module(name: str) -> Any:
+    try:
+        import torch
+
+        from workbench.models.reference import ReferenceModel
+    except ImportError:
+        raise WorkbenchError(
+            repr(name), "it needs torch", "install the extra lowbit-workbench[models]"
+        ) from None
+    model = ReferenceModel()
+    state = {key: torch.tensor(array) for key, array in _arrays(name).items()}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).expanduser().exists() or "/" in name or bool(Path(name).suffix)
