@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from workbench.errors import WorkbenchError
 from workbench.models.reference import ReferenceModel
 
 WEIGHT_SCHEMES = (
@@ -74,7 +75,8 @@ def evaluate(
 ) -> Evaluation:
     """Loss of `model` on `text`, and its distance from the float model `compared`.
 
-    `stride` is in bytes and defaults to the context: windows that do not overlap.
+    `stride` is in bytes and defaults to the context: windows that do not overlap. A longer
+    stride, or a text of fewer than two bytes, is a `WorkbenchError`.
 
     >>> from workbench import models
     >>> model = models.load("reference")
@@ -82,7 +84,8 @@ def evaluate(
     512
     """
     context = model.config.context
-    stride = stride or context
+    stride = context if stride is None else stride
+    _check(text, context, stride)
     sums = [_score(model, compared, window, new) for window, new in windows(text, context, stride)]
     losses, divergences, matches, counts = np.array(sums, np.float64).reshape(-1, 4).T
     scored = counts.sum()
@@ -97,6 +100,17 @@ def evaluate(
         context=context,
         stride=stride,
     )
+
+
+def _check(text: bytes, context: int, stride: int) -> None:
+    if not 1 <= stride <= context:
+        raise WorkbenchError(
+            f"stride {stride}", "bytes would be left out", f"write 1 to {context}, the context"
+        )
+    if len(text) < 2:
+        raise WorkbenchError(
+            f"a text of {len(text)} bytes", "no byte has one before it", "give more"
+        )
 
 
 def _score(

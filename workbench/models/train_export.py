@@ -67,9 +67,10 @@ def recipe(
 
 def _losses(model: ReferenceModel, corpus: train_data.Corpus) -> dict:
     """Final losses in nats a byte; the first one is the one to quote."""
+    half = model.config.context // 2
     texts = {
         "held_out": (corpus.held_out, None),
-        "held_out, stride 128": (corpus.held_out, 128),
+        f"held_out, stride {half}": (corpus.held_out, half),
         "held_out folio": (corpus.held_out_folio, None),
         "validation": (corpus.validation, None),
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ class Settings:
     """Everything that decides the weights, besides the text."""
 
     seed: int = 7
-    steps: int = 2600
+    steps: int = 3200
     constant: float = 0.6
     final_rate: float = 0.02
     warmup: int = 50
@@ -45,7 +44,7 @@ class Settings:
 def rate(step: int, settings: Settings) -> float:
     """Learning rate of a step as a share of its peak.
 
-    >>> [rate(step, Settings(steps=1000, warmup=10)) for step in (4, 500, 1000)]
+    >>> [round(rate(step, Settings(steps=1000, warmup=10)), 3) for step in (4, 500, 1000)]
     [0.5, 1.0, 0.02]
     """
     if step < settings.warmup:
@@ -104,29 +103,47 @@ def gradients(
     return sum(loss for loss, _ in parts)
 
 
-def train(corpus: train_data.Corpus, settings: Settings, folder: Path) -> ReferenceModel:
-    """Run or resume training in `folder`, which gets `checkpoint.pt` and `curve.jsonl`."""
-    model = initialize(ReferenceConfig(), settings.seed)
+def train(
+    corpus: train_data.Corpus,
+    settings: Settings,
+    folder: Path,
+    config: ReferenceConfig | None = None,
+    every: int = 100,
+    stop: int | None = None,
+) -> ReferenceModel:
+    """Run or resume training in `folder`, which gets `checkpoint.pt` and `curve.jsonl`.
+
+    A checkpoint and a row of the curve are written `every` steps; `stop` ends the run early.
+    """
+    model = initialize(config or ReferenceConfig(), settings.seed)
     optimizers = train_optimizer.build(model, settings.muon_rate, settings.adam_rate)
     step = _resume(model, optimizers, folder)
-    pool = ThreadPoolExecutor(settings.shards)
-    began, recent = time.time(), []
-    while step < settings.steps:
-        windows = draw(corpus, step, settings, model.config.context)
-        recent.append(gradients(model, windows, settings.shards, pool))
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * rate(step, settings)
-            optimizer.step()
-        step += 1
-        if step % 100 == 0 or step == settings.steps:
-            row = {"step": step, "train": round(float(np.mean(recent)), 4)}
-            if step % 500 == 0 or step == settings.steps:
-                row["validation"] = round(evaluate(model, corpus.validation[:VALIDATED]).loss, 4)
-            _log(folder, row | {"seconds": round(time.time() - began, 1)})
-            recent = []
-            _save(model, optimizers, step, folder)
+    recent = []
+    with ThreadPoolExecutor(settings.shards) as pool:
+        while step < (stop or settings.steps):
+            windows = draw(corpus, step, settings, model.config.context)
+            recent.append(gradients(model, windows, settings.shards, pool))
+            _update(optimizers, rate(step, settings))
+            step += 1
+            if step % every == 0 or step == settings.steps:
+                row = {"step": step, "train": round(float(np.mean(recent)), 4)}
+                if step % (5 * every) == 0 or step == settings.steps:
+                    row["validation"] = round(_validate(model, corpus), 4)
+                _log(folder, row)
+                _save(model, optimizers, step, folder)
+                recent = []
     return model
+
+
+def _update(optimizers: list[torch.optim.Optimizer], share: float) -> None:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * share
+        optimizer.step()
+
+
+def _validate(model: ReferenceModel, corpus: train_data.Corpus) -> float:
+    return evaluate(model, corpus.validation[:VALIDATED]).loss
 
 
 def _log(folder: Path, row: dict) -> None:
@@ -166,7 +183,8 @@ def main() -> None:
     archive = train_data.fetch(arguments.folder)
     corpus = train_data.split(train_data.read_works(archive))
     model = train(corpus, settings, arguments.folder)
-    curve = [json.loads(line) for line in (arguments.folder / "curve.jsonl").open()]
+    lines = (arguments.folder / "curve.jsonl").read_text().splitlines()
+    curve = [json.loads(line) for line in lines]
     train_export.export(model, corpus, asdict(settings), curve, arguments.export)
 
 
