@@ -172,7 +172,7 @@ class FloatFormat(Format):
         magnitude_bits = self.exponent + self.mantissa
         float_codes(
             rounded, out, self.mantissa, self.least_exponent, magnitude_bits, code,
-            field << self.mantissa, self.sign and self.top != "fnuz",
+            field << self.mantissa, self.sign,
         )  # fmt: skip
 
     def precision(self, x) -> np.ndarray:

@@ -1,0 +1,91 @@
+"""Bit packing: codes of any width from 1 to 16 bits, one after another without gaps.
+
+Bit 0 of the first code is bit 0 of the first byte; a code may straddle bytes. n codes of w bits
+take exactly ceil(n * w / 8) bytes, and the bits left over are zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import WorkbenchError
+from .cache import jit
+
+
+@jit
+def _pack(codes, width, out):
+    held, bits, at = np.uint64(0), np.uint64(0), 0
+    for i in range(codes.size):
+        held |= np.uint64(codes[i]) << bits
+        bits += np.uint64(width)
+        while bits >= np.uint64(8):
+            out[at] = np.uint8(held & np.uint64(0xFF))
+            held >>= np.uint64(8)
+            bits -= np.uint64(8)
+            at += 1
+    if bits > np.uint64(0):
+        out[at] = np.uint8(held & np.uint64(0xFF))
+
+
+@jit
+def _unpack(packed, width, out):
+    held, bits, at = np.uint64(0), np.uint64(0), 0
+    mask = (np.uint64(1) << np.uint64(width)) - np.uint64(1)
+    for i in range(out.size):
+        while bits < np.uint64(width):
+            held |= np.uint64(packed[at]) << bits
+            bits += np.uint64(8)
+            at += 1
+        out[i] = held & mask
+        held >>= np.uint64(width)
+        bits -= np.uint64(width)
+
+
+def _check(width: int) -> None:
+    if not 1 <= width <= 16:
+        raise WorkbenchError(f"codes of {width} bits", "codes have 1 to 16 bits", "use 1 to 16")
+
+
+def packed_size(count: int, width: int) -> int:
+    """Bytes that `count` codes of `width` bits take.
+
+    Example:
+        >>> packed_size(3, 3)
+        2
+    """
+    _check(width)
+    return (count * width + 7) // 8
+
+
+def pack(codes: np.ndarray, width: int) -> np.ndarray:
+    """Codes (any shape, unsigned, below 2**width) as a flat uint8 array without gaps.
+
+    Example:
+        >>> pack(np.array([1, 2, 3], np.uint8), 4)
+        array([33,  3], dtype=uint8)
+    """
+    out = np.zeros(packed_size(codes.size, width), np.uint8)
+    if codes.size and int(codes.max()) >> width:
+        raise WorkbenchError(
+            f"code {int(codes.max())}", f"it does not fit {width} bits", "encode the values first"
+        )
+    _pack(np.ascontiguousarray(codes).reshape(-1), width, out)
+    return out
+
+
+def unpack(packed: np.ndarray, width: int, count: int) -> np.ndarray:
+    """The first `count` codes of packed bytes, as uint8 up to 8 bits, else uint16.
+
+    Example:
+        >>> unpack(pack(np.array([5, 0, 7], np.uint8), 3), 3, 3)
+        array([5, 0, 7], dtype=uint8)
+    """
+    if packed.size < packed_size(count, width):
+        raise WorkbenchError(
+            f"{packed.size} bytes",
+            f"{count} codes of {width} bits take {packed_size(count, width)}",
+            "pass all of them",
+        )
+    out = np.empty(count, np.uint8 if width <= 8 else np.uint16)
+    _unpack(np.ascontiguousarray(packed, np.uint8), width, out)
+    return out

@@ -1,0 +1,180 @@
+"""Rounding arrays under a scheme: the fused kernels where they serve, else step by step.
+
+The step-by-step path (scales, divide, round, multiply) is the definition; the fused kernels give
+the same bits. Every scale here is a float32.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..kernels import arrays
+from .layout import Layout
+
+if TYPE_CHECKING:
+    from .scheme import Scheme
+
+
+LARGE = 1 << 16  # blocks above this many values are shared out between threads
+
+
+def round_into(
+    scheme: Scheme, x: np.ndarray, out: np.ndarray, axis: int, rounding: str, seed: int
+) -> None:
+    """Write `x` rounded under a scaled scheme to `out` (which may be `x`)."""
+    layout = Layout.of(x.shape, axis, scheme.scale)
+    if x.size == 0:
+        return
+    if _fused(scheme, x, layout, rounding):
+        _round_fused(scheme, x, out, layout)
+        return
+    rows = layout.to_rows(x)
+    scales, zeros, _ = choose_scales(scheme, rows, layout)
+    spread = None if zeros is None else layout.spread(zeros)
+    rounded = round_scaled(scheme, rows, layout.spread(scales), spread, rounding, seed)
+    out[...] = layout.from_rows(rounded)
+
+
+def _fused(scheme: Scheme, x: np.ndarray, layout: Layout, rounding: str) -> bool:
+    """Whether the fused kernels serve: float32 to nearest-even, absmax, symmetric, no tiles."""
+    plain = scheme.scale.range.kind == "absmax" and not scheme.scale.zero_point
+    simple = layout.stack == 1 and rounding == "nearest_even" and x.dtype == np.float32
+    return plain and simple and scheme.element.rounder.has_fast_path
+
+
+def _round_fused(scheme: Scheme, x: np.ndarray, out: np.ndarray, layout: Layout) -> None:
+    """One pass over memory for blocks; whole tensors and two levels look for the maximum first."""
+    from ..kernels import blocks, scaled
+
+    last = layout.axis == x.ndim - 1 or x.ndim == 0
+    same = x.ctypes.data == out.ctypes.data
+    overlap = np.may_share_memory(x, out)
+    direct = last and x.flags.c_contiguous and out.flags.c_contiguous and (same or not overlap)
+    if direct:
+        rows = x.reshape(layout.rows, layout.cols)
+        target = out.reshape(layout.rows, layout.cols)
+    else:
+        rows = layout.to_rows(x)
+        target = np.empty_like(rows)
+    element = blocks.element_of(scheme.element.rounder)
+    whole = whole_scale(scheme, rows)
+    if layout.size > LARGE:
+        scales = block_scales(scheme, rows, layout, whole)
+        scaled.round_given(rows, target, scales, layout.size, element)
+    else:
+        blocks.round_blocks(rows, target, layout.size, scheme.rule(whole), element)
+    if not direct:
+        out[...] = layout.from_rows(target)
+
+
+def whole_scale(scheme: Scheme, rows: np.ndarray) -> float:
+    """The tensor's own float32 scale of a two-level scheme; 1 where there is one level.
+
+    It brings the largest block's scale to the largest value of the block scale's format, as in
+    NVFP4: amax / (6 * 448).
+    """
+    if not scheme.scale.two_level:
+        return 1.0
+    amax = np.float32(amax_of(rows))
+    stored = scheme.scale.levels[0].format
+    whole = np.float32(amax / np.float32(scheme.largest * stored.max))
+    return float(whole) if whole > 0 else 1.0
+
+
+def amax_of(rows: np.ndarray) -> float:
+    """The largest finite magnitude of a 2-D array; 0 where there is none."""
+    from ..kernels.blocks import block_amax
+
+    narrow = np.ascontiguousarray(rows, np.float32)
+    most = block_amax(narrow.reshape(-1, narrow.size), 1 << 16) if narrow.size else np.zeros(1)
+    if np.isfinite(most).all():
+        return float(most.max(initial=0))
+    return float(np.abs(narrow[np.isfinite(narrow)]).max(initial=0))
+
+
+def block_scales(
+    scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float = 1.0, shrink: float = 1.0
+) -> np.ndarray:
+    """The float32 scale of every block from its amax times `shrink`, of layout.scale_shape."""
+    from ..kernels.blocks import block_amax
+    from ..kernels.scales import scales_of
+
+    narrow = rows.astype(np.float32, copy=False)
+    amax = layout.reduce(block_amax(narrow, layout.size), np.maximum)
+    special = ~np.isfinite(amax)
+    if special.any() and not scheme.rule().poison:
+        finite = np.where(np.isfinite(narrow), narrow, np.float32(0))
+        amax = layout.reduce(block_amax(finite, layout.size), np.maximum)
+    return scales_of(amax * np.float32(shrink), scheme.rule(whole))
+
+
+class Chosen(NamedTuple):
+    """Scales and zero points of layout.scale_shape, float32, and the tensor's own scale.
+
+    Zero points are whole numbers in the format's codes, or None; `whole` is 1 but for two levels.
+    """
+
+    scales: np.ndarray
+    zeros: np.ndarray | None
+    whole: float
+
+
+def choose_scales(scheme: Scheme, rows: np.ndarray, layout: Layout) -> Chosen:
+    """The scales, and zero points where the scheme has them, of a (rows, cols) array."""
+    from . import ranges
+
+    if scheme.scale.zero_point:
+        return Chosen(*ranges.asymmetric(scheme, rows, layout))
+    whole = whole_scale(scheme, rows)
+    search = {"absmax": block_scales, "percentile": ranges.by_percentile, "mse": ranges.by_mse}
+    return Chosen(search[scheme.scale.range.kind](scheme, rows, layout, whole), None, whole)
+
+
+def round_scaled(
+    scheme: Scheme,
+    rows: np.ndarray,
+    scales: np.ndarray,
+    zeros: np.ndarray | None,
+    rounding: str = "nearest_even",
+    seed: int = 0,
+) -> np.ndarray:
+    """Rows rounded with given scales (and zero points), one for every value: the definition."""
+    rounded = scaled_values(scheme, rows, scales, zeros, rounding, seed)
+    return restore(rounded, scales, zeros)
+
+
+def scaled_values(
+    scheme: Scheme,
+    rows: np.ndarray,
+    scales: np.ndarray,
+    zeros: np.ndarray | None,
+    rounding: str = "nearest_even",
+    seed: int = 0,
+) -> np.ndarray:
+    """The format's values that rows are rounded to once divided by their scales."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = rows / scales
+    if zeros is None:
+        return scheme.element.round(scaled, rounding, seed, out=scaled)
+    whole = _integers(scaled, rounding, seed) + zeros  # rounded first, shifted after
+    return np.clip(whole, scheme.format.low_code, scheme.format.high_code)
+
+
+def _integers(x: np.ndarray, rounding: str, seed: int) -> np.ndarray:
+    """Values rounded to integers of any size by any mode."""
+    from ..formats.base import rounding_number
+    from ..kernels.casts import GridRounder
+    from ..kernels.steps import Grid
+
+    wide = GridRounder(Grid(np.float64(1), np.float64(-(2**24)), np.float64(2**24)))
+    arrays.write_through(x, x, lambda a, b: wide.round(a, b, rounding_number(rounding), seed))
+    return x
+
+
+def restore(rounded: np.ndarray, scales: np.ndarray, zeros: np.ndarray | None) -> np.ndarray:
+    """The format's values back at the data's scale."""
+    shifted = rounded if zeros is None else rounded - zeros
+    with np.errstate(invalid="ignore", over="ignore"):
+        return shifted * scales

@@ -1,0 +1,218 @@
+"""A quantized tensor as it would be stored: packed codes, scales, zero points, and their bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import WorkbenchError
+from .layout import Layout
+
+if TYPE_CHECKING:
+    from .scheme import Scheme
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedTensor:
+    """Bit-packed codes, stored scales and zero points under a scheme; decodes exactly.
+
+    Attributes:
+        scheme, shape, axis: what was quantized, and how.
+        packed: uint8 codes without gaps, in row order with `axis` moved to the end.
+        stored_scales: block scales as they are stored: float32, or codes of the scale format
+            (of pow2: the exponent as int8); None for a plain cast.
+        whole: the tensor's own float32 scale of two levels, else 1.
+        packed_zeros: packed zero points (codes of the format), or None.
+
+    Example:
+        >>> import workbench as wb
+        >>> q = wb.scheme("mxfp4").quantize([[1.0, 5.0, 7.0]])
+        >>> q.nbytes, q.dequantize()
+        (3, array([[1., 4., 6.]], dtype=float32))
+    """
+
+    scheme: Scheme
+    shape: tuple[int, ...]
+    axis: int
+    packed: np.ndarray
+    stored_scales: np.ndarray | None = None
+    whole: float = 1.0
+    packed_zeros: np.ndarray | None = None
+
+    @property
+    def layout(self) -> Layout | None:
+        """Where the blocks lie; None for a plain cast."""
+        scale = self.scheme.scale
+        return None if scale is None else Layout.of(self.shape, self.axis, scale)
+
+    @property
+    def size(self) -> int:
+        """How many values there are."""
+        return int(np.prod(self.shape))
+
+    @property
+    def codes(self) -> np.ndarray:
+        """The codes, unpacked, in the tensor's shape."""
+        from ..kernels.packing import unpack
+
+        flat = unpack(self.packed, self.scheme.format.bits, self.size)
+        layout = self.layout
+        if layout is None:
+            return flat.reshape(self.shape)
+        return layout.from_rows(flat.reshape(layout.rows, layout.cols))
+
+    @property
+    def scales(self) -> np.ndarray | None:
+        """The float32 scale of every block, (stacks of rows, blocks in a row), both levels in one."""
+        if self.stored_scales is None:
+            return None
+        level = self.scheme.scale.levels[0]
+        if level.name == "f32":
+            return self.stored_scales
+        if level.name == "pow2":
+            return np.ldexp(np.float32(1), self.stored_scales.astype(np.int32))
+        decoded = level.format.decode(self.stored_scales).astype(np.float32)
+        return decoded * np.float32(self.whole)
+
+    @property
+    def zero_points(self) -> np.ndarray | None:
+        """The integer zero point of every block, as int32; None where there are none."""
+        from ..kernels.packing import unpack
+
+        if self.packed_zeros is None:
+            return None
+        count = int(np.prod(self.layout.scale_shape))
+        codes = unpack(self.packed_zeros, self.scheme.format.bits, count)
+        values = self.scheme.format.decode(codes).astype(np.int32)
+        return values.reshape(self.layout.scale_shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Stored bytes: codes, scales, zero points, and the tensor's own scale of two levels."""
+        scales = 0 if self.stored_scales is None else self.stored_scales.size
+        width = self.scheme.scale.levels[0].bits if scales else 0
+        zeros = 0 if self.packed_zeros is None else self.packed_zeros.size
+        whole = 4 if self.scheme.scale is not None and self.scheme.scale.two_level else 0
+        return self.packed.size + (scales * width + 7) // 8 + zeros + whole
+
+    @property
+    def bits_per_value(self) -> float:
+        """Stored bits a value, everything counted."""
+        return 8 * self.nbytes / self.size if self.size else 0.0
+
+    def dequantize(self) -> np.ndarray:
+        """The values, float32, in the tensor's shape: the bits that `scheme.round` gives."""
+        from .apply import restore
+
+        values = self.scheme.format.decode(self.codes).astype(np.float32)
+        layout = self.layout
+        if layout is None:
+            return values
+        scales, zeros = self.scales, self.zero_points
+        spread = None if zeros is None else layout.spread(zeros.astype(np.float32))
+        return layout.from_rows(restore(layout.to_rows(values), layout.spread(scales), spread))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a safetensors file, under a temporary name first, so that none is half-written."""
+        from safetensors.numpy import save_file
+
+        parts = {"packed": self.packed}
+        if self.stored_scales is not None:
+            parts["scales"] = np.ascontiguousarray(self.stored_scales)
+        if self.packed_zeros is not None:
+            parts["zeros"] = self.packed_zeros
+        about = {"scheme": str(self.scheme), "shape": self.shape, "axis": self.axis}
+        metadata = {"workbench": json.dumps(about | {"whole": float(self.whole).hex()})}
+        path = Path(path)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        os.close(handle)
+        try:
+            save_file(parts, temporary, metadata)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    @staticmethod
+    def load(path: str | os.PathLike) -> QuantizedTensor:
+        """Read what `save` wrote; any other file raises `WorkbenchError`."""
+        from safetensors import SafetensorError, safe_open
+
+        from .grammar import parse
+
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                about = json.loads((file.metadata() or {})["workbench"])
+                parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except FileNotFoundError as error:
+            raise WorkbenchError(str(path), "there is no such file", "check the path") from error
+        except (SafetensorError, KeyError, ValueError, OSError) as error:
+            why = f"it is not a quantized tensor of the workbench ({error})"
+            raise WorkbenchError(str(path), why, "pass a file that .save(path) wrote") from error
+        return QuantizedTensor(
+            parse(about["scheme"]),
+            tuple(about["shape"]),
+            about["axis"],
+            parts["packed"],
+            parts.get("scales"),
+            float.fromhex(about["whole"]),
+            parts.get("zeros"),
+        )
+
+
+def quantize(scheme: Scheme, x: Any, axis: int, rounding: str, seed: int) -> QuantizedTensor:
+    """Quantize an array or tensor under a scheme; see `Scheme.quantize`."""
+    from ..kernels import arrays
+    from ..kernels.packing import pack
+    from . import apply
+
+    values = arrays.to_numpy(x.cpu() if arrays.on_device(x) else x)
+    bits = scheme.format.bits
+    if scheme.scale is None:
+        return QuantizedTensor(
+            scheme, values.shape, axis, pack(scheme.format.encode(values, rounding, seed), bits)
+        )
+    layout = Layout.of(values.shape, axis, scheme.scale)
+    rows = layout.to_rows(values)
+    scales, zeros, whole = apply.choose_scales(scheme, rows, layout)
+    spread = None if zeros is None else layout.spread(zeros)
+    if np.isnan(scales).any() or (not scheme.element.has_nan and np.isnan(rows).any()):
+        _check_special(scheme, rows, scales)
+    rounded = apply.scaled_values(scheme, rows, layout.spread(scales), spread, rounding, seed)
+    rounded = np.nan_to_num(rounded, nan=0.0) if np.isnan(scales).any() else rounded
+    codes = np.ascontiguousarray(scheme.element.encode(rounded))
+    return QuantizedTensor(
+        scheme,
+        values.shape,
+        axis,
+        pack(codes, bits),
+        _stored(scheme, scales, whole),
+        whole,
+        None if zeros is None else pack(scheme.format.encode(zeros), bits),
+    )
+
+
+def _check_special(scheme: Scheme, rows: np.ndarray, scales: np.ndarray) -> None:
+    """Raise where NaN values have neither a code nor a block scale that says NaN."""
+    if not np.isnan(scales).any():
+        raise WorkbenchError(
+            f"{int(np.isnan(rows).sum())} NaN among the values",
+            f"{scheme} has no code for NaN",
+            "replace them first, for example with np.nan_to_num(x)",
+        )
+
+
+def _stored(scheme: Scheme, scales: np.ndarray, whole: float) -> np.ndarray:
+    """Float32 scales as they are stored."""
+    level = scheme.scale.levels[0]
+    if level.name == "f32":
+        return scales
+    if level.name == "pow2":
+        return (np.frexp(scales)[1] - 1).astype(np.int8)
+    return level.format.encode(scales / np.float32(whole))

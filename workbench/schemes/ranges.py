@@ -1,0 +1,134 @@
+"""How a range is chosen where it is not the largest magnitude: percentile, search, min-max."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .layout import Layout
+
+if TYPE_CHECKING:
+    from .scheme import Scheme
+
+SEARCHED = np.linspace(1.0, 0.2, 65).astype(np.float32)  # shares of the full range that are tried
+
+
+def by_percentile(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float) -> np.ndarray:
+    """Scales from a percentile of each block's finite magnitudes, linearly interpolated."""
+    from ..kernels.scales import scales_of
+
+    share = scheme.scale.range.percent / 100
+    reach = _quantile(np.abs(rows), layout, share)
+    return scales_of(reach, scheme.rule(whole))
+
+
+def _quantile(values: np.ndarray, layout: Layout, share: float) -> np.ndarray:
+    """A quantile of each block's finite values, (stacks, blocks); 0 where a block has none."""
+    out = np.zeros(layout.scale_shape, np.float64)
+    edges = [*layout.bands, layout.rows]
+    for band, (top, bottom) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for block in range(layout.across):
+            part = values[top:bottom, block * layout.size : (block + 1) * layout.size]
+            finite = part[np.isfinite(part)]
+            out[band, block] = np.quantile(finite, share) if finite.size else 0.0
+    return out
+
+
+def by_mse(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float) -> np.ndarray:
+    """Scales of least squared error for each block, over 65 shares of its full range.
+
+    The full range is among them, so the error is never above that of absmax.
+    """
+    from . import apply
+
+    best = apply.block_scales(scheme, rows, layout, whole)
+    least = _errors(scheme, rows, layout, best, None)
+    for share in SEARCHED[1:]:
+        scales = apply.block_scales(scheme, rows, layout, whole, share)
+        errors = _errors(scheme, rows, layout, scales, None)
+        best = np.where(errors < least, scales, best)
+        least = np.minimum(errors, least)
+    return best
+
+
+def _errors(
+    scheme: Scheme,
+    rows: np.ndarray,
+    layout: Layout,
+    scales: np.ndarray,
+    zeros: np.ndarray | None,
+) -> np.ndarray:
+    """The squared error of every block under given scales, (stacks, blocks) float64."""
+    from ..kernels import blocks, scaled
+    from . import apply
+
+    if zeros is None and rows.dtype == np.float32 and scheme.element.rounder.has_fast_path:
+        element = blocks.element_of(scheme.element.rounder)
+        heights = np.diff([*layout.bands, layout.rows])
+        per_row = np.repeat(scales, heights, axis=0) if layout.stack > 1 else scales
+        errors = scaled.squared_errors(rows, per_row, layout.size, element)
+        return layout.reduce(errors, np.add)
+    spread = None if zeros is None else layout.spread(zeros)
+    rounded = apply.round_scaled(scheme, rows, layout.spread(scales), spread)
+    squared = np.nan_to_num((rounded.astype(np.float64) - rows) ** 2, posinf=0, neginf=0)
+    starts = np.arange(0, layout.cols, layout.size)
+    return layout.reduce(np.add.reduceat(squared, starts, axis=1), np.add)
+
+
+def asymmetric(
+    scheme: Scheme, rows: np.ndarray, layout: Layout
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Scales, zero points and the tensor's own scale; each block's range includes zero.
+
+    scale = (max - min) / (codes - 1), zero point = the code of 0, rounded to even and clamped.
+    """
+    low, high = _extent(scheme, rows, layout)
+    whole = _whole(scheme, high - low)
+    best = _affine(scheme, low, high, whole)
+    if scheme.scale.range.kind != "mse":
+        return *best, whole
+    least = _errors(scheme, rows, layout, *best)
+    for share in SEARCHED[1:]:
+        tried = _affine(scheme, low * share, high * share, whole)
+        errors = _errors(scheme, rows, layout, *tried)
+        best = tuple(np.where(errors < least, t, b) for t, b in zip(tried, best, strict=True))
+        least = np.minimum(errors, least)
+    return *best, whole
+
+
+def _whole(scheme: Scheme, span: np.ndarray) -> float:
+    """The tensor's own scale of two levels for block ranges of these widths; 1 for one level."""
+    if not scheme.scale.two_level:
+        return 1.0
+    stored = scheme.scale.levels[0].format
+    codes = scheme.format.high_code - scheme.format.low_code
+    return float(span.max(initial=0) / np.float32(codes * stored.max)) or 1.0
+
+
+def _extent(scheme: Scheme, rows: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of each block's range, zero included, as float32."""
+    finite = np.where(np.isfinite(rows), rows, 0)
+    if scheme.scale.range.kind == "percentile":
+        share = scheme.scale.range.percent / 100
+        low, high = (_quantile(rows, layout, s) for s in (1 - share, share))
+    else:
+        starts = np.arange(0, layout.cols, layout.size)
+        low = layout.reduce(np.minimum.reduceat(finite, starts, axis=1), np.minimum)
+        high = layout.reduce(np.maximum.reduceat(finite, starts, axis=1), np.maximum)
+    return np.minimum(low, 0).astype(np.float32), np.maximum(high, 0).astype(np.float32)
+
+
+def _affine(
+    scheme: Scheme, low: np.ndarray, high: np.ndarray, whole: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scales and zero points for ranges [low, high]."""
+    from ..kernels.scales import scales_of
+
+    first, last = scheme.format.low_code, scheme.format.high_code
+    codes = np.float32(last - first)
+    exponent = np.int32(np.frexp(codes)[1] - 1)
+    rule = scheme.rule(whole)._replace(q=codes, q_exponent=exponent)
+    scales = scales_of(high - low, rule)
+    zeros = np.clip(first - np.rint(low / scales), first, last)
+    return scales, zeros.astype(np.float32)

@@ -1,0 +1,159 @@
+"""How real values are brought onto a format: who shares a scale, how it is stored and chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..errors import WorkbenchError
+from ..formats import FloatFormat, Format
+from ..formats import parse as parse_format
+
+GRANULARITIES = ("tensor", "channel", "token", "group", "tile")
+POWERS = ("e8m0", "pow2")
+RULES = ("floor", "ceil", "even", "rceil")  # in the order of the kernels' numbers
+_USUAL_RULE = {"e8m0": "floor", "pow2": "rceil"}
+
+
+@dataclass(frozen=True)
+class ScaleFormat:
+    """What a scale is stored in: f32, a float format, e8m0, or any power of two.
+
+    Args:
+        name: "f32", "e8m0", "pow2", or the name of a float format up to 16 bits.
+        rule: how a power of two is chosen: floor (OCP's; may clip), ceil, even, rceil.
+
+    Example:
+        >>> str(ScaleFormat("e8m0", "even")), ScaleFormat("f16").bits
+        ('e8m0(even)', 16)
+    """
+
+    name: str = "f32"
+    rule: str = ""
+
+    def __post_init__(self):
+        if self.name in POWERS:
+            object.__setattr__(self, "rule", self.rule or _USUAL_RULE[self.name])
+            if self.rule not in RULES:
+                raise WorkbenchError(
+                    f"{self.name}({self.rule})",
+                    "a power-of-two scale is chosen by floor, ceil, even or rceil",
+                    f"write {self.name} or {self.name}(even)",
+                )
+        elif self.rule:
+            raise WorkbenchError(
+                f"{self.name}({self.rule})", "only e8m0 and pow2 take a rule", f"write {self.name}"
+            )
+
+    def __str__(self) -> str:
+        usual = self.rule == _USUAL_RULE.get(self.name, "")
+        return self.name if usual else f"{self.name}({self.rule})"
+
+    @property
+    def is_power(self) -> bool:
+        """Whether scales are powers of two."""
+        return self.name in POWERS
+
+    @property
+    def format(self) -> Format | None:
+        """The number format of stored scales; None for f32 and pow2 (a signed byte)."""
+        return None if self.name in ("f32", "pow2") else parse_format(self.name)
+
+    @property
+    def bits(self) -> int:
+        """Bits a stored scale takes."""
+        return {"f32": 32, "pow2": 8}.get(self.name) or self.format.bits
+
+
+@dataclass(frozen=True)
+class RangeChoice:
+    """How the range that a scale covers is chosen: absmax, percentile(p), or mse search.
+
+    Example:
+        >>> str(RangeChoice("percentile", 99.9)), str(RangeChoice())
+        ('percentile(99.9)', 'absmax')
+    """
+
+    kind: str = "absmax"
+    percent: float | None = None
+
+    def __post_init__(self):
+        if self.kind == "percentile" and not 0 < (self.percent or 0) <= 100:
+            raise WorkbenchError(
+                f"percentile({self.percent})",
+                "a percentile lies in (0, 100]",
+                "write @percentile(99.9)",
+            )
+
+    def __str__(self) -> str:
+        return f"percentile({self.percent:g})" if self.kind == "percentile" else self.kind
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One scale for all values of a tensor, channel, token, group of neighbours, or tile.
+
+    Args:
+        granularity: "tensor", "channel" (an index of the leading axis), "token" (a vector along
+            the axis), "group" (`size` neighbours along the axis) or "tile" (rows x columns).
+        size: the group's or tile's size.
+        levels: the format of the stored scale, and where there are two, that of the tensor's.
+        zero_point: an integer offset a scale, so that the range need not be symmetric.
+        range: how the range is chosen.
+        word: "g" or "b", as it was written; the two mean the same.
+
+    Example:
+        >>> str(Scale("group", (32,), (ScaleFormat("e8m0"),)))
+        '/g32*e8m0'
+    """
+
+    granularity: str = "tensor"
+    size: tuple[int, ...] = ()
+    levels: tuple[ScaleFormat, ...] = (ScaleFormat(),)
+    zero_point: bool = False
+    range: RangeChoice = RangeChoice()
+    word: str = field(default="g", compare=False)
+
+    def __post_init__(self):
+        if any(n < 1 for n in self.size):
+            raise WorkbenchError(
+                f"a {self.granularity} of {' x '.join(map(str, self.size))} values",
+                "a scale is shared by one value or more",
+                "write g32 or t128x128",
+            )
+        if len(self.levels) == 2 and self.levels[1].name != "f32":
+            raise WorkbenchError(
+                f"a second scale level of {self.levels[1]}",
+                "the tensor's own scale is a float32",
+                "write *e4m3fn*f32",
+            )
+        for level in self.levels:
+            if level.format is not None and isinstance(level.format, FloatFormat):
+                _check_float_scale(level)
+        if len(self.levels) == 2 and self.granularity == "tensor":
+            raise WorkbenchError(
+                "two scale levels for one tensor", "both would be the same", "write one level"
+            )
+
+    def __str__(self) -> str:
+        sizes = "x".join(map(str, self.size))
+        letter = {"group": self.word, "tile": "t"}.get(self.granularity, self.granularity)
+        levels = "" if self.levels == (ScaleFormat(),) else "".join(f"*{s}" for s in self.levels)
+        zero = "+zp" if self.zero_point else ""
+        chosen = "" if self.range == RangeChoice() else f"@{self.range}"
+        return f"/{letter}{sizes}{levels}{zero}{chosen}"
+
+    @property
+    def two_level(self) -> bool:
+        """Whether block scales are themselves scaled by one float32 of the tensor."""
+        return len(self.levels) == 2
+
+
+def _check_float_scale(level: ScaleFormat) -> None:
+    """Raise where a float format cannot store scales."""
+    f = level.format
+    if f.mantissa == 0 or not f.subnormals or f.bits < 4 or f.least_exponent < -126:
+        raise WorkbenchError(
+            f"scales of {level.name}",
+            "a float scale needs a mantissa, subnormals and the range of float32",
+            "write e4m3fn, f16, bf16, or e8m0 for powers of two",
+        )

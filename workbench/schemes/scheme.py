@@ -1,0 +1,200 @@
+"""A scheme: a format and how reals are scaled onto it; rounding and quantizing start here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import WorkbenchError
+from ..formats import FloatFormat, Format
+from .layout import Layout
+from .scale import RULES, Scale
+
+if TYPE_CHECKING:
+    from ..kernels.scales import ScaleRule
+    from .quantized import QuantizedTensor
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A format with a scale (or none: a plain cast), written as one spec string.
+
+    Finite values beyond the range of a scaled format saturate, whatever the format does on its own.
+    NaN stays NaN; infinities become the largest value, except where the scale format has a NaN of
+    its own and no float32 level (e8m0): there a block that holds NaN or an infinity becomes NaN, as
+    the OCP standard says. Elsewhere the range is taken from the finite values.
+
+    Example:
+        >>> import workbench as wb
+        >>> wb.scheme("int4/g4").round([0.7, -0.1, 0.32, 0.0])
+        array([ 0.7       , -0.1       ,  0.3       ,  0.        ])
+    """
+
+    format: Format
+    scale: Scale | None = None
+
+    def __post_init__(self):
+        if self.scale is None:
+            return
+        if self.scale.zero_point and self.format.family != "integer":
+            raise WorkbenchError(
+                f"a zero point for {self.format}",
+                "a zero point is an integer code, so the format must be an integer",
+                "write int4/g128+zp",
+            )
+        if self.format.family == "exponent":
+            raise WorkbenchError(
+                f"{self.format} with a scale", "it has no zero and no sign", "use it as a scale"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.format}{'' if self.scale is None else self.scale}"
+
+    @property
+    def name(self) -> str:
+        """The short name where there is one (`mxfp4`), else the spec string."""
+        from .grammar import NAMES
+
+        short = (n for n, text in NAMES.items() if text == str(self))
+        return next(short, str(self))
+
+    @property
+    def family(self) -> str:
+        """The family that views colour by: int, float, mx, nvfp or codebook."""
+        if self.scale is not None and self.scale.granularity == "group":
+            if self.scale.levels[0].name == "e8m0":
+                return "mx"
+            if self.scale.two_level and self.format.family == "float":
+                return "nvfp"
+        return {"integer": "int", "fixed": "int", "codebook": "codebook"}.get(
+            self.format.family, "float"
+        )
+
+    @cached_property
+    def element(self) -> Format:
+        """The format that scaled values are rounded to: it saturates."""
+        if isinstance(self.format, FloatFormat) and self.scale is not None:
+            return replace(self.format, overflow="saturate")
+        return self.format
+
+    @cached_property
+    def largest(self) -> float:
+        """The value that a block's largest magnitude is brought to."""
+        return self.element.max if self.element.max > 0 else -self.element.min
+
+    def rule(self, whole: float = 1.0) -> ScaleRule:
+        """The kernel's rule for a block's scale; `whole` is the tensor's scale of two levels."""
+        from ..kernels.blocks import no_fast_float
+        from ..kernels.scales import EXACT, POWER_OF_TWO, ROUNDED, ScaleRule
+
+        level = self.scale.levels[0]
+        kind = POWER_OF_TWO if level.is_power else EXACT if level.name == "f32" else ROUNDED
+        stored = _saturating(level.format) if kind == ROUNDED else None
+        low, high = (-127, 127) if level.name == "e8m0" else (-126, 127)
+        return ScaleRule(
+            kind=np.int32(kind),
+            rule=np.int32(RULES.index(level.rule) if level.rule else 0),
+            q=np.float32(self.largest),
+            q_exponent=np.int32(np.frexp(self.largest)[1] - 1),
+            even_bit=np.int32(1 << (22 - self._mantissa_bits)),
+            low=np.int32(low),
+            high=np.int32(high),
+            format=stored.rounder.fast if stored else no_fast_float(),
+            smallest=np.float32(stored.smallest if stored else 0),
+            whole=np.float32(whole),
+            poison=np.bool_(level.name == "e8m0"),
+        )
+
+    @property
+    def _mantissa_bits(self) -> int:
+        """Mantissa bits of the element's largest values, for the rule `even`."""
+        if isinstance(self.element, FloatFormat):
+            return self.element.mantissa
+        return min(22, max(0, int(np.log2(self.largest / self._last_step))))
+
+    @property
+    def _last_step(self) -> float:
+        values = self.element.values
+        return float(values[-1] - values[-2])
+
+    def round(
+        self,
+        x: Any,
+        axis: int = -1,
+        out: Any = None,
+        rounding: str = "nearest_even",
+        seed: int = 0,
+    ) -> Any:
+        """Quantize and dequantize in one pass: every value as it would come back.
+
+        Args:
+            x: array or tensor of any shape, float16, bfloat16, float32 or float64.
+            axis: the axis along which values share scales; -1 suits weights (out, in) and
+                activations (tokens, features).
+            out: where to write, of the result's shape and dtype; may be `x`.
+            rounding, seed: as in `Format.round`.
+
+        Returns:
+            What `x` was, float32 or float64.
+
+        Example:
+            >>> import workbench as wb
+            >>> wb.scheme("mxfp4").round([1.0, 5.0, 7.0])
+            array([1., 4., 6.])
+        """
+        from ..kernels import arrays
+        from . import apply
+
+        if self.scale is None:
+            return self.format.round(x, rounding, seed, out)
+        if arrays.on_device(x):
+            from . import device
+
+            return device.round(self, x, axis, out, rounding, seed)
+        values = arrays.to_numpy(x)
+        result = arrays.output_for(values, out)
+        apply.round_into(self, values, result, axis, rounding, seed)
+        return out if out is not None else arrays.like(x, result)
+
+    def quantize(
+        self, x: Any, axis: int = -1, rounding: str = "nearest_even", seed: int = 0
+    ) -> QuantizedTensor:
+        """Bit-packed codes and scales of `x`; `.dequantize()` gives what `round` gives.
+
+        NaN in a format without NaN raises `WorkbenchError`, as codes could not say it.
+
+        Example:
+            >>> import workbench as wb
+            >>> wb.scheme("int4/g128").quantize([1.0, -0.5]).bits_per_value
+            20.0
+        """
+        from .quantized import quantize
+
+        return quantize(self, x, axis, rounding, seed)
+
+    def bits_per_value(self, shape: tuple[int, ...], axis: int = -1) -> float:
+        """Stored bits a value for an array of `shape`: codes, scales and zero points.
+
+        Example:
+            >>> import workbench as wb
+            >>> wb.scheme("mxfp4").bits_per_value((4096, 4096))
+            4.25
+        """
+        count = int(np.prod(shape))
+        if count == 0:
+            return 0.0
+        if self.scale is None:
+            return float(self.format.bits)
+        blocks = int(np.prod(Layout.of(tuple(shape), axis, self.scale).scale_shape))
+        each = self.scale.levels[0].bits + (self.format.bits if self.scale.zero_point else 0)
+        whole = 32 if self.scale.two_level else 0
+        return self.format.bits + (blocks * each + whole) / count
+
+
+def _saturating(format: Format | None) -> FloatFormat:
+    """A float scale format that saturates, whatever it does on its own."""
+    assert isinstance(format, FloatFormat)
+    return format if format.name == "bf16" else replace(format, overflow="saturate")
