@@ -215,8 +215,8 @@ class Format:
 
         Example:
             >>> import workbench as wb
-            >>> wb.format("e4m3fn").precision([1.0, 300.0, 0.0])
-            array([1.25000000e-01, 3.20000000e+01, 1.95312500e-03])
+            >>> wb.format("e4m3fn").precision([1.0, 300.0])
+            array([ 0.125, 32.   ])
         """
         magnitude = np.abs(np.asarray(x, np.float64))
         upper = np.searchsorted(self.values, magnitude, side="right")

@@ -256,7 +256,7 @@ class ExponentFormat(Format):
     def code_values(self) -> np.ndarray:
         """Powers of two, and NaN for the last code."""
         bias = (1 << self.width >> 1) - 1
-        values = np.ldexp(1.0, np.arange((1 << self.width)) - bias)
+        values = np.ldexp(1.0, np.arange(1 << self.width) - bias)
         values[-1] = np.nan
         return values
 

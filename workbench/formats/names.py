@@ -20,10 +20,11 @@ from .integer import IntegerFormat
 ALIASES = {
     "bfloat16": "bf16", "fp16": "f16", "float16": "f16", "half": "f16", "binary16": "f16",
     "e8m7": "bf16", "e5m10": "f16",
-    "fp8": "e4m3fn", "fp8_e4m3": "e4m3fn", "e4m3": "e4m3fn", "hf8": "e4m3fn", "float8_e4m3": "e4m3ieee",
-    "bf8": "e5m2", "fp6": "e3m2", "fp4": "e2m1", "ocp_fp4": "e2m1", "ue4m3": "ue4m3fn",
+    "fp8": "e4m3fn", "fp8_e4m3": "e4m3fn", "e4m3": "e4m3fn", "hf8": "e4m3fn",
+    "float8_e4m3": "e4m3ieee", "bf8": "e5m2", "fp6": "e3m2", "fp4": "e2m1", "ocp_fp4": "e2m1", "ue4m3": "ue4m3fn",
     "float4_e2m1fn": "e2m1", "float4_e2m1fn_x2": "e2m1", "float6_e2m3fn": "e2m3",
-    "float6_e3m2fn": "e3m2", "float8_e4m3b11fnuz": "e4m3fnuz(bias=11)",
+    "float6_e3m2fn": "e3m2",
+    "float8_e4m3b11fnuz": "e4m3fnuz(bias=11)",
     "e4m3b11fnuz": "e4m3fnuz(bias=11)", "float8_e8m0fnu": "e8m0", "ue8m0": "e8m0",
     "normalfloat4": "nf4", "bnb_nf4": "nf4", "fp4_bnb": "bnb_fp4", "bitsandbytes_fp4": "bnb_fp4",
     "dynamic_tree": "dynamic8", "dynamic_tree8": "dynamic8", "bnb_dynamic8": "dynamic8",
@@ -49,13 +50,17 @@ def names() -> list[str]:
 
 
 @lru_cache(maxsize=1024)
-def parse(name: str) -> Format:
+def parse(name: str | Format) -> Format:
     """The format that `name` means; an unknown or impossible one raises `WorkbenchError`.
+
+    A format is given back as it is.
 
     Example:
         >>> parse("float8_e4m3fn").name, parse("bfloat16").bits, parse("uint8").max
         ('e4m3fn', 16, 255.0)
     """
+    if isinstance(name, Format):
+        return name
     if not isinstance(name, str):
         raise WorkbenchError(repr(name), "a format is named by text", "write 'e4m3fn'")
     text = name.strip().lower().removeprefix("torch.").removeprefix("ml_dtypes.")

@@ -14,7 +14,15 @@ import numba
 import numpy as np
 
 from .cache import as_float32, as_int32, jit
-from .casts import FloatRounder, GridRounder, Rounder, chain32, grid_nearest32, lookup32
+from .casts import (
+    FloatRounder,
+    GridRounder,
+    Rounder,
+    TableRounder,
+    chain32,
+    grid_nearest32,
+    lookup32,
+)
 from .scales import POWER_OF_TWO, ScaleRule, scale_of
 from .steps import FastFloat, saturated
 from .threads import over_chunks
@@ -53,17 +61,19 @@ def element_of(rounder: Rounder) -> Element:
         1
     """
     one = np.float32(1)
-    fields = dict(
-        kind=np.int64(FLOAT), fast=no_fast_float(), inverse=one, step=one, low=one, high=one,
-        chain=_NO_CHAIN, chain_values=(one,) * 16, thresholds=np.zeros(1, np.float32),
-        first=np.zeros(1, np.int32), values=np.zeros(1, np.float32),
-    )  # fmt: skip
+    fields: dict = {
+        "kind": np.int64(FLOAT), "fast": no_fast_float(),
+        "inverse": one, "step": one, "low": one, "high": one,
+        "chain": _NO_CHAIN, "chain_values": (one,) * 16, "thresholds": np.zeros(1, np.float32),
+        "first": np.zeros(1, np.int32), "values": np.zeros(1, np.float32),
+    }  # fmt: skip
     if isinstance(rounder, FloatRounder):
         return Element(**fields | {"fast": rounder.fast})
     if isinstance(rounder, GridRounder):
         step, low, high = (np.float32(v) for v in rounder.grid)
         grid = {"inverse": one / step, "step": step, "low": low, "high": high}
         return Element(**fields | grid | {"kind": np.int64(GRID)})
+    assert isinstance(rounder, TableRounder)
     if rounder.first is None:
         tables = {"chain": tuple(rounder.thresholds), "chain_values": tuple(rounder.values32)}
         return Element(**fields | tables | {"kind": np.int64(CHAIN)})
@@ -79,8 +89,8 @@ def no_fast_float() -> FastFloat:
         0.0
     """
     floats = ("top", "grow", "shrink")
-    types = (np.float32 if name in floats else np.int32 for name in FastFloat._fields)
-    return FastFloat(*(number(0) for number in types))
+    fields: dict = {name: np.int32(0) for name in FastFloat._fields}
+    return FastFloat(**fields | {name: np.float32(0) for name in floats})
 
 
 @_inline
@@ -245,9 +255,11 @@ def round_blocks(x: np.ndarray, out: np.ndarray, size: int, rule: ScaleRule, e: 
     """Quantize and dequantize float32 rows in blocks of `size`, one scale each, to `out`.
 
     Args:
-        x: (rows, cols) float32, contiguous; `out` likewise, and may be `x`.
+        x: (rows, cols) float32, contiguous.
+        out: likewise; may be `x`.
         size: values a block; the last block of a row may be shorter.
-        rule: how a block's scale comes from its amax; e: how scaled values are rounded.
+        rule: how a block's scale comes from its amax.
+        e: how scaled values are rounded.
 
     Example:
         >>> import workbench as wb

@@ -43,9 +43,14 @@ def float_codes(
     """Write the codes of float values that the format has: sign, exponent, mantissa.
 
     Args:
-        y: flat values, float32 or float64; out: their codes, uint8 or uint16.
-        mantissa: mantissa bits; least: exponent of the smallest normal; width: bits under the sign.
-        nan: the code of NaN; infinity: that of +inf; signed: whether negatives and -0 have codes.
+        y: flat values, float32 or float64.
+        out: their codes, uint8 or uint16.
+        mantissa: mantissa bits.
+        least: exponent of the smallest normal.
+        width: bits under the sign.
+        nan: the code of NaN.
+        infinity: the code of +inf.
+        signed: whether there is a sign bit.
 
     Example:
         >>> out = np.empty(2, np.uint8)

@@ -7,50 +7,39 @@ is exact in any order, and sums of x and of x squared are functions of them.
 
 from __future__ import annotations
 
+import math
 import threading
+from dataclasses import dataclass
 
 import numpy as np
 
-from .cache import as_float32, as_int32, jit
-from .threads import CHUNK, over_chunks, spans
+from .cache import jit
+from .threads import over_chunks, spans
 
 PIECE = 1 << 23  # values that the packed counters hold before they are emptied
-_BLOCK = 2048  # values whose extremes are taken while they lie in the first-level cache
-_INFINITY = np.int32(0x7F800000)
-_LEAST = np.int32(-(1 << 31))
+_INFINITY = 0x7F80  # the prefix of infinity; NaN lie above it
 
 
 @jit
 def _prefixes(bits, table):
-    """Add float32 patterns to a table of (count << 40 | sum of low, sum of low squared).
-
-    Returns the largest pattern, and the largest with the sign bit flipped: the ends of the range.
-    """
-    high = low = _LEAST
-    for start in range(0, bits.size, _BLOCK):
-        part = bits[start : start + _BLOCK]
-        for j in range(part.size):
-            high = max(high, part[j])
-        for j in range(part.size):
-            low = max(low, np.int32(part[j] ^ _LEAST))
-        for j in range(part.size):
-            pattern = np.int64(part[j])
-            rest = pattern & 0xFFFF
-            prefix = (pattern >> 16) & 0xFFFF
-            table[prefix, 0] += (np.int64(1) << 40) + rest
-            table[prefix, 1] += rest * rest
-    return high, low
+    """Add float32 patterns to a table of (count << 40 | sum of low, sum of low squared)."""
+    for j in range(bits.size):
+        pattern = np.int64(bits[j])
+        rest = pattern & 0xFFFF
+        prefix = (pattern >> 16) & 0xFFFF
+        table[prefix, 0] += (np.int64(1) << 40) + rest
+        table[prefix, 1] += rest * rest
 
 
 @jit
-def _finite_ends(bits):
-    """The ends as `_prefixes` gives them, leaving out NaN and infinities."""
-    high = low = _LEAST
+def _rest_ends(bits, prefix):
+    """The smallest and the largest lower half among the patterns with this upper half."""
+    low, high = 0xFFFF, 0
     for j in range(bits.size):
-        if np.int32(bits[j] & np.int32(0x7FFFFFFF)) < _INFINITY:
-            high = max(high, bits[j])
-            low = max(low, np.int32(bits[j] ^ _LEAST))
-    return high, low
+        if (np.int64(bits[j]) >> 16) & 0xFFFF == prefix:
+            low = min(low, np.int64(bits[j]) & 0xFFFF)
+            high = max(high, np.int64(bits[j]) & 0xFFFF)
+    return low, high
 
 
 @jit
@@ -65,72 +54,108 @@ def _empty(table, counts, sums, squares):
             table[p, 1] = 0
 
 
-class _Tables:
-    """One table a running thread, handed out and taken back; the sums they are emptied into."""
+@dataclass
+class _Table:
+    """The packed counters of one thread, and how many values they hold."""
+
+    cells: np.ndarray
+    used: int = 0
+
+
+class _Totals:
+    """The counters handed out to threads, and the sums they are emptied into."""
 
     def __init__(self):
-        self.free: list[np.ndarray] = []
+        self.free: list[_Table] = []
         self.lock = threading.Lock()
-        self.totals = [np.zeros(1 << 16, np.int64) for _ in range(3)]
+        self.sums = [np.zeros(1 << 16, np.int64) for _ in range(3)]
 
-    def work(self, x: np.ndarray) -> tuple[int, int]:
-        """Add the values of one chunk; returns its ends."""
+    def add(self, x: np.ndarray) -> None:
+        """Count the values of one chunk."""
         try:
             table = self.free.pop()
         except IndexError:
-            table = np.zeros((1 << 16, 2), np.int64)
-        ends = [_piece(x[a:b], table, self) for a, b in spans(x.size, PIECE)]
+            table = _Table(np.zeros((1 << 16, 2), np.int64))
+        for start, stop in spans(x.size, PIECE):
+            if table.used + stop - start > PIECE:
+                self.empty(table)
+            table.used += stop - start
+            _prefixes(patterns(x[start:stop]), table.cells)
         self.free.append(table)
-        return max(e[0] for e in ends), max(e[1] for e in ends)
 
-    def empty(self, table: np.ndarray) -> None:
-        """Move a table's figures to the totals."""
+    def empty(self, table: _Table) -> None:
+        """Move a table's figures to the sums."""
         with self.lock:
-            _empty(table, *self.totals)
+            _empty(table.cells, *self.sums)
+        table.used = 0
 
 
-def _piece(x: np.ndarray, table: np.ndarray, tables: _Tables) -> tuple[int, int]:
-    with np.errstate(over="ignore"):
-        bits = x.astype(np.float32, copy=False).view(np.int32)
-    high, low = _prefixes(bits, table)
-    if high >= _INFINITY or low >= _INFINITY:
-        high, low = _finite_ends(bits)
-    if x.size > CHUNK:  # small chunks leave their figures in the table of their thread
-        tables.empty(table)
-    return high, low
+def patterns(x: np.ndarray) -> np.ndarray:
+    """The bits of float32 values, or of float64 values rounded to float32, as int32.
+
+    Example:
+        >>> patterns(np.array([1.0])).tolist() == [0x3F800000]
+        True
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return x.astype(np.float32, copy=False).view(np.int32)
 
 
-def prefix_histogram(
-    x: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float]:
+def prefix_histogram(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count, sum and sum of squares of the lower 16 bits for each upper half of a float32.
 
     Args:
         x: flat contiguous float32 or float64 (rounded to float32), any values.
 
     Returns:
-        Three int64 arrays of 65536, and the smallest and largest finite value (inf and -inf where
-        there is none).
+        Three int64 arrays of 65536.
 
     Example:
-        >>> counts, sums, squares, low, high = prefix_histogram(np.float32([1.0, 1.0, -2.0]))
-        >>> int(counts[0x3F80]), low, high
-        (2, -2.0, 1.0)
+        >>> counts, sums, squares = prefix_histogram(np.float32([1.0, 1.0, -2.0]))
+        >>> int(counts[0x3F80])
+        2
     """
-    tables = _Tables()
-    ends = over_chunks(lambda a, b: tables.work(x[a:b]), x.size)
-    for table in tables.free:
-        tables.empty(table)
-    high = max((e[0] for e in ends), default=_LEAST)
-    low = max((e[1] for e in ends), default=_LEAST)
-    return *tables.totals, *_values_of_ends(int(low), int(high))
+    totals = _Totals()
+    over_chunks(lambda a, b: totals.add(x[a:b]), x.size)
+    for table in totals.free:
+        totals.empty(table)
+    return tuple(totals.sums)
 
 
-def _values_of_ends(low: int, high: int) -> tuple[float, float]:
-    """The smallest and the largest value from the extreme patterns of each sign."""
-    none = int(_LEAST)
-    if low == none and high == none:  # nothing but +0 and -0, or nothing finite: see the counts
+def extremes(
+    x: np.ndarray, counts: np.ndarray, sums: np.ndarray, squares: np.ndarray
+) -> tuple[float, float]:
+    """The smallest and the largest finite value, read from a prefix histogram of `x`.
+
+    Only where an end's prefix holds three values or more are the values looked at again.
+
+    Returns:
+        Two floats, without a negative zero; inf and -inf where nothing is finite.
+
+    Example:
+        >>> x = np.float32([1.5, np.inf, -2.0])
+        >>> extremes(x, *prefix_histogram(x))
+        (-2.0, 1.5)
+    """
+    positive = np.flatnonzero(counts[:_INFINITY])
+    negative = np.flatnonzero(counts[0x8000 : 0x8000 + _INFINITY]) + 0x8000
+    if not positive.size + negative.size:
         return np.inf, -np.inf
-    values = [np.int32(p).view(np.float32) for p in (high,) if p >= 0]
-    values += [-np.int32(p).view(np.float32) for p in (low,) if p >= 0]
-    return float(min(values)), float(max(values))
+    low = (negative[-1], True) if negative.size else (positive[0], False)
+    high = (positive[-1], True) if positive.size else (negative[0], False)
+    figures = counts, sums, squares
+    return _end(x, *low, *figures), _end(x, *high, *figures)
+
+
+def _end(x, prefix, largest, counts, sums, squares) -> float:
+    """The float of largest or of smallest magnitude with this prefix."""
+    n, total, square = (int(a[prefix]) for a in (counts, sums, squares))
+    if n <= 2:  # two numbers are known from their sum and the sum of their squares
+        gap = math.isqrt(n * square - total * total) if n == 2 else 0
+        rest = (total + (gap if largest else -gap)) // n
+    elif n * square == total * total:
+        rest = total // n
+    else:
+        ends = over_chunks(lambda a, b: _rest_ends(patterns(x[a:b]), prefix), x.size)
+        rest = max(e[1] for e in ends) if largest else min(e[0] for e in ends)
+    return float(np.uint32((int(prefix) << 16) + rest).view(np.float32)) + 0.0

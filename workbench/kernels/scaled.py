@@ -6,6 +6,8 @@ the scale of least error.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from .blocks import Element, _round_block
@@ -41,8 +43,11 @@ def round_given(x: np.ndarray, out: np.ndarray, scales: np.ndarray, size: int, e
     """Quantize and dequantize float32 rows with given scales, one for every block, to `out`.
 
     Args:
-        x: (rows, cols) float32, contiguous; `out` likewise, and may be `x`.
-        scales: (rows, blocks in a row) float32; size: values a block.
+        x: (rows, cols) float32, contiguous.
+        out: likewise; may be `x`.
+        scales: (rows, blocks in a row) float32.
+        size: values a block.
+        e: how scaled values are rounded.
 
     Example:
         >>> import workbench as wb
@@ -57,11 +62,14 @@ def round_given(x: np.ndarray, out: np.ndarray, scales: np.ndarray, size: int, e
         )
         return
     same = x.ctypes.data == out.ctypes.data
-    for row, target, scale in zip(x, out, scales[:, 0], strict=True):
-        over_chunks(
-            lambda a, b, r=row, t=target, s=scale: _round_one_scale(r[a:b], t[a:b], s, e, same),
-            row.size,
-        )
+    for r, scale in enumerate(scales[:, 0]):
+        work = partial(_round_span, x[r], out[r], scale, e, same)
+        over_chunks(work, x.shape[1])
+
+
+def _round_span(x, out, scale, e, in_place, start, stop):
+    """One stretch of a row under one scale."""
+    _round_one_scale(x[start:stop], out[start:stop], scale, e, in_place)
 
 
 @jit

@@ -265,7 +265,7 @@ def _upper_in_table(x, mode, uniform, values, odd, low):
         return not outward
     if mode == TO_ODD:
         return (odd[low + 1] == 1) if odd[low] != odd[low + 1] else outward
-    if mode == STOCHASTIC or mode == STOCHASTIC_EQUAL:  # a magnitude is what is rounded up
+    if mode in (STOCHASTIC, STOCHASTIC_EQUAL):  # a magnitude is what is rounded up
         position = (upper - x if upper <= 0 else x - lower) / (upper - lower)
         up = uniform < (position if mode == STOCHASTIC else 0.5)
         return up != (upper <= 0)

@@ -159,7 +159,7 @@ def scaled_values(
     if zeros is None:
         return scheme.element.round(scaled, rounding, seed, out=scaled)
     whole = _integers(scaled, rounding, seed) + zeros  # rounded first, shifted after
-    return np.clip(whole, scheme.format.low_code, scheme.format.high_code)
+    return np.clip(whole, *scheme.code_range)
 
 
 def _integers(x: np.ndarray, rounding: str, seed: int) -> np.ndarray:

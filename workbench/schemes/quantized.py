@@ -69,7 +69,7 @@ class QuantizedTensor:
 
     @property
     def scales(self) -> np.ndarray | None:
-        """The float32 scale of every block, (stacks of rows, blocks in a row), both levels in one."""
+        """The float32 scale of every block, (stacks of rows, blocks in a row), both levels."""
         if self.stored_scales is None:
             return None
         level = self.scheme.scale.levels[0]

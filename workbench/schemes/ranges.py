@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,7 @@ def _quantile(values: np.ndarray, layout: Layout, share: float) -> np.ndarray:
     """A quantile of each block's finite values, (stacks, blocks); 0 where a block has none."""
     out = np.zeros(layout.scale_shape, np.float64)
     edges = [*layout.bands, layout.rows]
-    for band, (top, bottom) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for band, (top, bottom) in enumerate(pairwise(edges)):
         for block in range(layout.across):
             part = values[top:bottom, block * layout.size : (block + 1) * layout.size]
             finite = part[np.isfinite(part)]
@@ -92,7 +93,8 @@ def asymmetric(
     for share in SEARCHED[1:]:
         tried = _affine(scheme, low * share, high * share, whole)
         errors = _errors(scheme, rows, layout, *tried)
-        best = tuple(np.where(errors < least, t, b) for t, b in zip(tried, best, strict=True))
+        better = errors < least
+        best = np.where(better, tried[0], best[0]), np.where(better, tried[1], best[1])
         least = np.minimum(errors, least)
     return *best, whole
 
@@ -102,7 +104,8 @@ def _whole(scheme: Scheme, span: np.ndarray) -> float:
     if not scheme.scale.two_level:
         return 1.0
     stored = scheme.scale.levels[0].format
-    codes = scheme.format.high_code - scheme.format.low_code
+    first, last = scheme.code_range
+    codes = last - first
     return float(span.max(initial=0) / np.float32(codes * stored.max)) or 1.0
 
 
@@ -125,7 +128,7 @@ def _affine(
     """Scales and zero points for ranges [low, high]."""
     from ..kernels.scales import scales_of
 
-    first, last = scheme.format.low_code, scheme.format.high_code
+    first, last = scheme.code_range
     codes = np.float32(last - first)
     exponent = np.int32(np.frexp(codes)[1] - 1)
     rule = scheme.rule(whole)._replace(q=codes, q_exponent=exponent)

@@ -127,8 +127,8 @@ class Scale:
                 "write *e4m3fn*f32",
             )
         for level in self.levels:
-            if level.format is not None and isinstance(level.format, FloatFormat):
-                _check_float_scale(level)
+            if isinstance(level.format, FloatFormat):
+                _check_float_scale(level.format)
         if len(self.levels) == 2 and self.granularity == "tensor":
             raise WorkbenchError(
                 "two scale levels for one tensor", "both would be the same", "write one level"
@@ -148,12 +148,11 @@ class Scale:
         return len(self.levels) == 2
 
 
-def _check_float_scale(level: ScaleFormat) -> None:
+def _check_float_scale(f: FloatFormat) -> None:
     """Raise where a float format cannot store scales."""
-    f = level.format
     if f.mantissa == 0 or not f.subnormals or f.bits < 4 or f.least_exponent < -126:
         raise WorkbenchError(
-            f"scales of {level.name}",
+            f"scales of {f}",
             "a float scale needs a mantissa, subnormals and the range of float32",
             "write e4m3fn, f16, bf16, or e8m0 for powers of two",
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..errors import WorkbenchError
-from ..formats import FloatFormat, Format
+from ..formats import FloatFormat, Format, IntegerFormat
 from .layout import Layout
 from .scale import RULES, Scale
 
@@ -29,8 +29,8 @@ class Scheme:
 
     Example:
         >>> import workbench as wb
-        >>> wb.scheme("int4/g4").round([0.7, -0.1, 0.32, 0.0])
-        array([ 0.7       , -0.1       ,  0.3       ,  0.        ])
+        >>> wb.scheme("int4/g4").round([7.0, -1.2, 3.4, 0.0])
+        array([ 7., -1.,  3.,  0.])
     """
 
     format: Format
@@ -85,6 +85,12 @@ class Scheme:
         """The value that a block's largest magnitude is brought to."""
         return self.element.max if self.element.max > 0 else -self.element.min
 
+    @property
+    def code_range(self) -> tuple[int, int]:
+        """The smallest and the largest integer code of an integer format."""
+        integer = cast(IntegerFormat, self.format)
+        return integer.low_code, integer.high_code
+
     def rule(self, whole: float = 1.0) -> ScaleRule:
         """The kernel's rule for a block's scale; `whole` is the tensor's scale of two levels."""
         from ..kernels.blocks import no_fast_float
@@ -135,7 +141,8 @@ class Scheme:
             axis: the axis along which values share scales; -1 suits weights (out, in) and
                 activations (tokens, features).
             out: where to write, of the result's shape and dtype; may be `x`.
-            rounding, seed: as in `Format.round`.
+            rounding: one of `formats.ROUNDINGS`.
+            seed: for the stochastic modes.
 
         Returns:
             What `x` was, float32 or float64.
