@@ -211,11 +211,18 @@ def _check_fields(f: FloatFormat) -> None:
         raise WorkbenchError(
             f"{what} with bias {f.bias}",
             f"its values reach from 2^{low} to 2^{high}, beyond float64",
-            f"choose a bias from {high + f.bias - 1023} to {1023 - f.mantissa}",
+            _possible_bias(high + f.bias - 1023, 1023 - f.mantissa),
         )
     if not (f.subnormals or f.exponent):
         raise WorkbenchError(what, "without exponent bits all values are subnormal", "drop nosub")
     _check_overflow(f, what)
+
+
+def _possible_bias(first: int, last: int) -> str:
+    """What to write where a bias, or any bias at all, leaves float64."""
+    if first > last:
+        return "use at most 10 exponent bits"
+    return f"choose a bias from {first} to {last}"
 
 
 def _check_overflow(f: FloatFormat, what: str) -> None:

@@ -51,12 +51,17 @@ def to_numpy(x: Any) -> np.ndarray:
     if not isinstance(x, np.ndarray | np.generic):
         x = np.asarray(x)
         x = x.astype(np.float64) if x.dtype.kind in "iu" else x
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise WorkbenchError(
+            "a masked array", "masked values have no code", "pass x.filled(0) or x.compressed()"
+        )
     x = np.asarray(x)
-    if x.dtype in (np.float32, np.float64):
-        return x.astype(x.dtype.newbyteorder("="), copy=False)
-    if x.dtype == np.float16 or x.dtype.name in _HALF_NAMES:
+    native = x.dtype.newbyteorder("=")
+    if native in (np.float32, np.float64):
+        return x.astype(native, copy=False)
+    if native == np.float16 or native.name in _HALF_NAMES:
         return x.astype(np.float32)
-    raise _wrong_dtype(f"an array of {x.dtype}", "np.float32")
+    raise _wrong_dtype(f"an array of {x.dtype}", "np.float32", x.dtype.kind == "c")
 
 
 _HALF_NAMES = {"bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"}
@@ -65,7 +70,7 @@ _HALF_NAMES = {"bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "f
 def _tensor_to_numpy(x: Any) -> np.ndarray:
     torch = sys.modules["torch"]
     if not x.is_floating_point():
-        raise _wrong_dtype(f"a tensor of {x.dtype}", "torch.float32")
+        raise _wrong_dtype(f"a tensor of {x.dtype}", "torch.float32", x.is_complex())
     if x.layout != torch.strided:
         raise WorkbenchError(
             f"a tensor of layout {x.layout}", "values must lie in memory", "pass x.to_dense()"
@@ -75,11 +80,12 @@ def _tensor_to_numpy(x: Any) -> np.ndarray:
     return x.detach().cpu().numpy()
 
 
-def _wrong_dtype(passed: str, target: str) -> WorkbenchError:
+def _wrong_dtype(passed: str, target: str, is_complex: bool) -> WorkbenchError:
+    convert = f"pass x.astype({target})" if target.startswith("np") else f"pass x.to({target})"
     return WorkbenchError(
         passed,
         "the workbench rounds float16, bfloat16, float32 and float64 values",
-        f"pass x.astype({target})" if target.startswith("np") else f"pass x.to({target})",
+        "pass x.real and x.imag, one after the other" if is_complex else convert,
     )
 
 

@@ -75,7 +75,7 @@ def element_of(rounder: Rounder) -> Element:
         return Element(**fields | grid | {"kind": np.int64(GRID)})
     assert isinstance(rounder, TableRounder)
     if rounder.first is None:
-        tables = {"chain": tuple(rounder.thresholds), "chain_values": tuple(rounder.values32)}
+        tables: dict = {"chain": tuple(rounder.thresholds), "chain_values": tuple(rounder.values32)}
         return Element(**fields | tables | {"kind": np.int64(CHAIN)})
     tables = {"thresholds": rounder.thresholds, "first": rounder.first, "values": rounder.values32}
     return Element(**fields | tables | {"kind": np.int64(LOOKUP)})
