@@ -23,13 +23,12 @@ import webbrowser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import workbench
 from workbench.errors import WorkbenchError
 
 HOST = "127.0.0.1"
 LAB_PORT, SERVE_PORT = 8888, 5006
 START = Path("notebooks/00_start_here.ipynb")
-PACKAGE = Path(workbench.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 PAGES = PACKAGE / "apps" / "pages"
 QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
 HOME_FOLDERS = {
@@ -97,8 +96,17 @@ def free_port(port: int) -> int:
     problem = _refusal(port)
     if problem is None:
         return port
-    after = (other for other in range(max(port, 1023) + 1, 65536) if _refusal(other) is None)
-    raise WorkbenchError(f"PORT={port}", problem, f"write PORT={next(after, LAB_PORT)}")
+    raise WorkbenchError(f"PORT={port}", problem, f"write PORT={unused_port(max(port, 1023) + 1)}")
+
+
+def unused_port(first: int = LAB_PORT) -> int:
+    """The first port from `first` on that a server can listen on now.
+
+    Example:
+        >>> unused_port(50000) >= 50000
+        True
+    """
+    return next(port for port in range(first, 65536) if _refusal(port) is None)
 
 
 def environment() -> dict[str, str]:
@@ -180,6 +188,7 @@ def _jupyter_options(root: Path, port: int) -> list[str]:
         "--ServerApp.port_retries=0",
         "--ServerApp.open_browser=False",
         "--ServerApp.log_level=ERROR",
+        "--LabApp.log_level=ERROR",
         f"--LabApp.default_url=/lab/tree/{START.as_posix()}",
         "--LabApp.extension_manager=readonly",
     ]
