@@ -1,0 +1,1 @@
+"""Explorers: state, controls and views over one selection; no host code."""

@@ -1,0 +1,267 @@
+"""The format explorer: a tensor, up to four schemes, and what every bit does, in linked views.
+
+State is plain JSON values, so that it fits in a link; pictures are pure functions of it. Nothing
+here knows in what host it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import param
+
+from ..errors import WorkbenchError, nearest
+from ..formats import ROUNDINGS
+from ..schemes import parse
+from ..views.channel_fan import channel_fan
+from ..views.error_by_cause import error_by_cause
+from ..views.metrics_table import metrics_table
+from ..views.value_grid import value_grid
+from ..views.view import View, ViewSpec
+from . import links, sources
+from .background import Newest
+from .picture import Picture, exactly, sketched
+
+MOST_SCHEMES = 4
+MOST_SHIFT = 12.0
+VIEWS = {
+    "value_grid": value_grid,
+    "error_by_cause": error_by_cause,
+    "channel_fan": channel_fan,
+    "metrics_table": metrics_table,
+}
+
+
+class FormatExplorer(param.Parameterized):
+    """State, numbers and pictures of the format explorer.
+
+    Args:
+        source: the tensor, as one line of text; see `workbench.explorers.sources`.
+        schemes: one to four scheme texts.
+        rounding: one of `workbench.formats.ROUNDINGS`.
+        shift: log2 of a factor on all scales: the handle that moves the grids over the data.
+        axis: "symlog2" or "linear".
+        window: "data" or "formats", what the value axis spans.
+        selection: a chosen value range, or None.
+        probe: a marked value, or None.
+        channel: a chosen channel, whose values then take the place of the tensor's, or None.
+        sort: order of the channels, "size" or "index".
+        theme: "light" or "dark".
+
+    A value that cannot be is refused with a `WorkbenchError`, and the state stays as it was.
+
+    Example:
+        >>> explorer = FormatExplorer(source="synthetic:gaussian,65536,0", schemes=["int8", "int4"])
+        >>> rows = explorer.figures()["metrics_table"].data()
+        >>> [row["scheme"] for row in rows], rows[0]["SQNR (dB)"] > rows[1]["SQNR (dB)"]
+        (['int8/tensor', 'int4/tensor'], True)
+    """
+
+    source = param.String("weight:layers.0.mlp.down_proj.weight")
+    schemes = param.List(["e4m3fn", "int8/tensor", "mxfp4", "nvfp4"], item_type=str)
+    rounding = param.Selector(default="nearest_even", objects=list(ROUNDINGS))
+    shift = param.Number(0.0, bounds=(-MOST_SHIFT, MOST_SHIFT))
+    axis = param.Selector(default="symlog2", objects=["symlog2", "linear"])
+    window = param.Selector(default="data", objects=["data", "formats"])
+    selection = param.Tuple(None, length=2, allow_None=True)
+    probe = param.Number(None, allow_None=True)
+    channel = param.Integer(None, allow_None=True, bounds=(0, None))
+    sort = param.Selector(default="size", objects=["size", "index"])
+    theme = param.Selector(default="light", objects=["light", "dark"])
+    problem = param.String("", doc="why the last change was refused; empty when it was not")
+
+    STATE: ClassVar[tuple[str, ...]] = (
+        "source", "schemes", "rounding", "shift", "axis", "window", "selection", "probe",
+        "channel", "sort", "theme",
+    )  # fmt: skip
+
+    def __init__(self, **state: Any):
+        checked = self._checked({**self._defaults(), **state})
+        super().__init__(**checked)
+        self._exact: dict[tuple, Picture] = {}
+        self._last: tuple[tuple, Picture] | None = None
+        self._newest = Newest()
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        return {name: cls.param[name].default for name in cls.STATE}
+
+    @classmethod
+    def _checked(cls, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The state in canonical form; anything that cannot be raises `WorkbenchError`."""
+        for name in state:
+            if name not in cls.STATE:
+                close = nearest(name, cls.STATE) or list(cls.STATE)
+                raise WorkbenchError(
+                    f"{name!r}", "the explorer has no such state", f"write {' or '.join(close)}"
+                )
+        found = sources.find(state["source"])
+        checked = {**state, "source": found.text, "schemes": _schemes(state["schemes"])}
+        checked["selection"] = _selection(state["selection"])
+        channel, channels = state["channel"], found.channels
+        if channel is not None and not 0 <= channel < channels:
+            raise WorkbenchError(
+                f"channel {channel}", f"{found.label} has {channels}", f"write 0 to {channels - 1}"
+            )
+        for name in cls.STATE:
+            try:
+                cls.param[name]._validate(checked[name])
+            except (ValueError, TypeError) as problem:
+                raise WorkbenchError(
+                    f"{name} = {checked[name]!r}",
+                    str(problem),
+                    f"write {cls.param[name].default!r}",
+                ) from None
+        return checked
+
+    def set(self, **changes: Any) -> str:
+        """Change the state all at once, or not at all; returns why it was refused, or "".
+
+        Example:
+            >>> explorer = FormatExplorer(source="synthetic:uniform,256,0", schemes=["int8"])
+            >>> explorer.set(schemes=["int99"])
+            'int99 → integers here have 1 to 16 bits → write int8'
+            >>> explorer.schemes
+            ['int8/tensor']
+        """
+        try:
+            checked = self._checked({**self.state, **changes})
+        except WorkbenchError as refusal:
+            self.problem = str(refusal)
+            return self.problem
+        if checked["source"] != self.source and "channel" not in changes:
+            checked |= {"channel": None, "selection": None, "probe": None}
+        self.param.update(**checked, problem="")
+        return ""
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state as plain values."""
+        return {name: getattr(self, name) for name in self.STATE}
+
+    @property
+    def tensor(self) -> sources.Source:
+        """The tensor that is looked at."""
+        return sources.find(self.source)
+
+    @property
+    def spec(self) -> ViewSpec:
+        """What the views are asked to show."""
+        names = ("theme", "axis", "selection", "probe", "channel", "sort", "window")
+        return ViewSpec(**{name: getattr(self, name) for name in names})
+
+    @property
+    def _key(self) -> tuple:
+        """What the numbers depend on; the rest of the state changes the drawing only."""
+        return self.source, tuple(self.schemes), self.rounding, self.shift
+
+    def compute(self) -> Picture:
+        """The numbers behind the pictures: exact where they are known already, else the sketch's."""
+        key = self._key
+        if key in self._exact:
+            return self._exact[key]
+        if self._last is None or self._last[0] != key:
+            schemes = [parse(text) for text in self.schemes]
+            self._last = key, sketched(self.tensor, schemes, self.rounding, self.shift)
+        return self._last[1]
+
+    def figures(self, names: Sequence[str] = tuple(VIEWS)) -> dict[str, View]:
+        """The views of the present state, by name."""
+        picture, spec = self.compute(), self.spec
+        histogram = picture.histogram
+        if self.channel is not None:
+            histogram = picture.of_channel(self.channel)
+        arguments: dict[str, tuple] = {
+            "value_grid": (picture.grids_over(self.channel), histogram),
+            "error_by_cause": (picture.fields,),
+            "channel_fan": (picture.fan, picture.reaches),
+            "metrics_table": (picture.figures,),
+        }
+        return {name: VIEWS[name](*arguments[name], spec) for name in names}
+
+    def refine(self, done: Callable[[], None], delay: float = 0.25) -> None:
+        """Compute the exact numbers in the background; then call `done` from that thread.
+
+        Nothing is called where a newer state has come, where they are known already, or where they
+        cannot be had; the sketch's then stay.
+        """
+        key = self._key
+        if key in self._exact:
+            return
+        tensor, schemes, rounding, shift = self.tensor, self.schemes, self.rounding, self.shift
+        parsed = [parse(text) for text in schemes]
+
+        def arrived(result: Any) -> None:
+            if isinstance(result, Picture):
+                self._exact = {key: result}
+                done()
+
+        self._newest.run(
+            lambda stop: exactly(tensor, parsed, rounding, shift, stop), arrived, delay
+        )
+
+    def wait(self, seconds: float = 60.0) -> bool:
+        """Wait until the background work is done; false if it took longer."""
+        return self._newest.wait(seconds)
+
+    def describe(self) -> str:
+        """The whole explorer in words: the tensor, then each view."""
+        tensor = self.tensor
+        shape = " x ".join(map(str, tensor.shape)) or "1"
+        head = f"{tensor.label}, {shape}, under {', '.join(self.schemes)}."
+        return "\n\n".join([head, *(view.describe() for view in self.figures().values())])
+
+    def code(self) -> str:
+        """Python that redoes it."""
+        return links.code_of(self.state, self._defaults(), self.tensor.shape)
+
+    def link(self) -> str:
+        """The state as the query string of a permalink; empty for the default state."""
+        query = links.to_query(self.state, self._defaults())
+        return f"?{query}" if query else ""
+
+    @classmethod
+    def from_link(cls, link: str) -> FormatExplorer:
+        """The explorer that `link()` came from.
+
+        Example:
+            >>> FormatExplorer.from_link("?source=synthetic%3Auniform%2C256%2C0&shift=1").shift
+            1.0
+        """
+        return cls(**links.from_query(link, cls._defaults()))
+
+    def follow(self, link: str) -> str:
+        """Take over the state of a link; returns why it was refused, or ""."""
+        try:
+            state = links.from_query(link, self._defaults())
+        except WorkbenchError as refusal:
+            self.problem = str(refusal)
+            return self.problem
+        return self.set(**state)
+
+
+def _schemes(texts: Any) -> list[str]:
+    """Canonical texts of one to four schemes."""
+    if not isinstance(texts, list | tuple) or not 1 <= len(texts) <= MOST_SCHEMES:
+        count = len(texts) if isinstance(texts, list | tuple) else "something else than a list"
+        raise WorkbenchError(
+            f"{count} schemes", f"the views compare 1 to {MOST_SCHEMES}", "write ['int8', 'mxfp4']"
+        )
+    return [parse(text).name for text in texts]
+
+
+def _selection(selection: Any) -> tuple[float, float] | None:
+    """A value range in ascending order."""
+    if selection is None:
+        return None
+    try:
+        low, high = sorted(float(v) for v in selection)
+    except (TypeError, ValueError):
+        low, high = np.nan, np.nan
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise WorkbenchError(
+            f"selection {selection!r}", "a range is two different finite numbers", "write (-1, 1)"
+        )
+    return low, high

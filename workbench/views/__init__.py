@@ -1,0 +1,1 @@
+"""Pure figures: one file a view."""

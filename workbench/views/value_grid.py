@@ -1,0 +1,300 @@
+"""The value grid: every code of up to four formats over the density of the data.
+
+One strip a format, one tick a code; under them the step size relative to the value, whose sawtooth
+is the relative error that rounding can make at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import style
+from .axis import ValueAxis, axis_for, number
+from .summaries import Grid, Histogram
+from .view import View, ViewSpec
+
+MOST_TICKS = 2000
+BARS = 280
+_ROWS = {"data": 3, "strips": 2, "step": 1}  # y axis number of each panel
+
+
+def value_grid(
+    grids: Sequence[Grid],
+    histogram: Histogram | None = None,
+    spec: ViewSpec | Mapping[str, Any] | None = None,
+) -> View:
+    """Draw the codes of `grids` over the data of `histogram`.
+
+    Args:
+        grids: one to four, as `grid_of` or `Overlay` make them.
+        histogram: of the data, or None for the formats alone.
+        spec: theme, axis, window, selection and probe; see `ViewSpec`.
+
+    Example:
+        >>> import workbench as wb
+        >>> from workbench.views.summaries import grid_of
+        >>> view = value_grid([grid_of(wb.format("e2m1"))])
+        >>> view.data()[-1]["value"], view.caption
+        (6.0, 'e2m1 has 15 values from −6 to 6.')
+    """
+    spec = ViewSpec.of(spec)
+    axis = _axis(grids, histogram, spec)
+    looks = style.identities([grid.family for grid in grids], spec.theme)
+    counts = [None if histogram is None else grid.occupancy(histogram) for grid in grids]
+    layout = _layout(grids, axis, spec, histogram is not None)
+    layout["shapes"] = _marks(axis, spec)
+    traces = [] if histogram is None else [_density(histogram, axis, spec)]
+    for row, (grid, look, count) in enumerate(zip(grids, looks, counts, strict=True)):
+        traces += _strip(grid, look, count, len(grids) - 1 - row, axis, spec)
+        traces.append(_sawtooth(grid, look, axis))
+    return View(
+        name="value_grid",
+        title="Values of the formats over the data",
+        plot={"data": traces, "layout": layout},
+        caption=_caption(grids, counts, histogram),
+        provenance="exact" if histogram is None else histogram.provenance,
+        table=lambda: _rows(grids, counts),
+        description=_description(grids, histogram),
+        spec=spec,
+    )
+
+
+def _axis(grids: Sequence[Grid], histogram: Histogram | None, spec: ViewSpec) -> ValueAxis:
+    """The axis over the data, or over all formats where that is asked for or there is no data."""
+    if histogram is not None and histogram.total and spec.window == "data":
+        return histogram.axis(spec.axis)
+    ends = [v for grid in grids for v in (grid.values[0], grid.values[-1])]
+    if histogram is not None and histogram.total:
+        ends += [float(histogram.low[0]), float(histogram.high[-1])]
+    smallest = min((float(grid.values[grid.values > 0][0]) for grid in grids), default=1.0)
+    largest = float(max(map(abs, ends), default=1.0))
+    return axis_for(largest, max(smallest, largest * 2.0**-40) * 64, spec.axis, min(ends) < 0)
+
+
+def _layout(grids: Sequence[Grid], axis: ValueAxis, spec: ViewSpec, data: bool) -> dict[str, Any]:
+    """Three panels over one value axis: data, strips, step size."""
+    look = style.theme(spec.theme)
+    strips = 26 * len(grids)
+    heights = {"step": 110, "strips": strips, "data": 100 if data else 0}
+    total, gap, at = sum(heights.values()) + 28, 14, 0
+    layout = style.base_layout(spec.theme, total + 84)
+    for name, number_ in (("step", 1), ("strips", 2), ("data", 3)):
+        top = at + heights[name]
+        if heights[name]:
+            layout[f"yaxis{number_ if number_ > 1 else ''}"] = {
+                "domain": [at / total, min(top / total, 1)],
+                **_Y_AXES[name],
+            }
+        at = top + gap
+    layout["yaxis2"] |= {
+        "tickvals": list(range(len(grids))),
+        "ticktext": [f"<b>{grid.label}</b>" for grid in reversed(grids)],
+        "range": [-0.55, len(grids) - 0.45],
+    }
+    layout["xaxis"] = axis.layout(
+        "value (symmetric log, powers of two)" if axis.kind == "symlog2" else "value", most=19
+    )
+    layout["xaxis"] |= {"anchor": "y", "showgrid": True}
+    layout["annotations"] = [_tray(grid, row, look) for row, grid in enumerate(reversed(grids))]
+    layout |= {"showlegend": False, "dragmode": "select", "selectdirection": "h"}
+    layout["margin"] = {"l": 130, "r": 118, "t": 24, "b": 44}
+    return layout  # fmt: skip
+
+
+_Y_AXES: dict[str, dict[str, Any]] = {
+    "data": {
+        "title": {"text": "share of<br>the data"}, "tickformat": ".1~%", "nticks": 4,
+        "rangemode": "tozero", "fixedrange": True,
+    },
+    "strips": {"showgrid": False, "zeroline": False, "ticks": "", "fixedrange": True},
+    "step": {
+        "title": {"text": "step ÷ value"}, "range": [-9.5, 0.5], "tickmode": "array",
+        "tickvals": [-8, -6, -4, -2, 0], "ticktext": ["0.4 %", "1.6 %", "6 %", "25 %", "100 %"],
+        "zeroline": False, "fixedrange": True,
+    },
+}  # fmt: skip
+
+
+def _tray(grid: Grid, row: int, look: style.Theme) -> dict[str, Any]:
+    """The side tray of a strip: the codes that are no finite value."""
+    return {
+        "xref": "paper", "x": 1.006, "xanchor": "left", "yref": "y2", "y": row,
+        "text": " · ".join(grid.specials) or "no specials", "showarrow": False,
+        "font": {"size": 11, "color": look.quiet}, "align": "left",
+    }  # fmt: skip
+
+
+def _density(histogram: Histogram, axis: ValueAxis, spec: ViewSpec) -> Any:
+    """The ridge: share of the values in each of many bars evenly wide on the axis."""
+    edges = np.linspace(*axis.range, BARS + 1)
+    shares = histogram.between(axis.value(edges)) / max(histogram.total, 1)
+    look = style.theme(spec.theme)
+    return style.trace(
+        "scatter",
+        x=np.repeat(edges, 2)[1:-1], y=np.repeat(shares, 2), yaxis="y3", mode="lines",
+        fill="tozeroy", fillcolor=style.clear(look.data, 0.75),
+        line={"width": 1, "color": look.quiet},
+        customdata=np.repeat(axis.value(0.5 * (edges[1:] + edges[:-1])), 2),
+        hovertemplate="about %{customdata:.4g}<br>%{y:.3%} of the data<extra></extra>",
+        name="data",
+    )  # fmt: skip
+
+
+def _strip(
+    grid: Grid, look: style.Identity, counts: Any, row: int, axis: ValueAxis, spec: ViewSpec
+) -> list[Any]:
+    """The ticks of one format, or bars of their density where there are too many."""
+    x = axis.position(grid.values)
+    seen = (x >= axis.range[0]) & (x <= axis.range[1])
+    if np.count_nonzero(seen) > MOST_TICKS:
+        return [_dense_strip(x[seen], look, row, axis, grid.label)]
+    paper = style.theme(spec.theme).paper
+    used = np.ones(x.size, bool) if counts is None else counts >= 0.5
+    colours = np.where(used, look.colour, style.mix(look.colour, paper, 0.68))
+    traces = []
+    for kind, chosen, width, size in (
+        ("normal", ~grid.subnormal, 2, 20),
+        ("subnormal", grid.subnormal, 1, 11),
+    ):
+        at = np.flatnonzero(seen & chosen)
+        if at.size:
+            traces.append(
+                style.trace(
+        "scatter",
+                    x=x[at], y=np.full(at.size, float(row)), yaxis="y2", mode="markers",
+                    marker={
+                        "symbol": "line-ns", "size": size,
+                        "line": {"width": width, "color": colours[at].tolist()},
+                    },
+                    customdata=_hover(grid, counts, at), hovertemplate=_HOVER,
+                    name=f"{grid.label} {kind}", selected={"marker": {"opacity": 1}},
+                    unselected={"marker": {"opacity": 1}},
+                )
+            )  # fmt: skip
+    return traces
+
+
+_HOVER = (
+    "<b>%{customdata[0]}</b> code %{customdata[1]}<br>%{customdata[2]}<br>step %{customdata[3]:.4g}"
+    "<br>%{customdata[4]}<extra></extra>"
+)
+
+
+def _hover(grid: Grid, counts: Any, at: np.ndarray) -> list[list[Any]]:
+    """What a tick says: format, code, value, step, share of the data that rounds to it."""
+    steps = grid.step(grid.values[at])
+    total = 1 if counts is None else max(counts.sum(), 1)
+    result = []
+    for index, step in zip(at, steps, strict=True):
+        share = "" if counts is None else f"{counts[index] / total:.3%} of the data rounds to it"
+        code = int(grid.codes[index])
+        bits = f"0x{code:0{(grid.bits + 3) // 4}x} = {code:0{grid.bits}b}"
+        kind = " (subnormal)" if grid.subnormal[index] else ""
+        text = f"{number(float(grid.values[index]), 6)}{kind}"
+        result.append([grid.label, bits, text, float(step), share])
+    return result
+
+
+def _dense_strip(x: np.ndarray, look: style.Identity, row: int, axis: ValueAxis, name: str) -> Any:
+    """Codes a bar, as the height of bars inside the strip."""
+    edges = np.linspace(*axis.range, BARS + 1)
+    counts = np.histogram(x, edges)[0]
+    heights = counts / max(counts.max(), 1) * 0.8
+    return style.trace(
+        "bar",
+        x=0.5 * (edges[1:] + edges[:-1]), y=heights, base=row - 0.4, width=np.diff(edges),
+        yaxis="y2", marker={"color": look.colour, "line": {"width": 0}}, customdata=counts,
+        hovertemplate=f"<b>{name}</b><br>%{{customdata}} codes here<extra></extra>",
+        name=name,
+    )  # fmt: skip
+
+
+def _sawtooth(grid: Grid, look: style.Identity, axis: ValueAxis) -> Any:
+    """Step over value along the axis, from the format's smallest to its largest value."""
+    x = axis.samples(481)
+    inside = (x >= grid.values[0]) & (x <= grid.values[-1]) & (x != 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log2(grid.step(x) / np.abs(x))
+    ratio = np.where(inside, np.minimum(ratio, 1.0), np.nan)
+    return style.trace(
+        "scatter",
+        x=axis.position(x), y=ratio, mode="lines", yaxis="y",
+        line={"color": look.colour, "width": 1.6, "dash": look.dash},
+        customdata=np.column_stack([x, np.exp2(ratio)]),
+        hovertemplate=f"<b>{grid.label}</b> at %{{customdata[0]:.4g}}<br>"
+        "step %{customdata[1]:.2%} of the value<extra></extra>",
+        name=f"{grid.label} step",
+    )  # fmt: skip
+
+
+def _marks(axis: ValueAxis, spec: ViewSpec) -> list[dict[str, Any]]:
+    """The chosen range and the probe, through all panels."""
+    look = style.theme(spec.theme)
+    common = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1}
+    shapes: list[dict[str, Any]] = []
+    if spec.selection is not None:
+        low, high = map(float, axis.position(spec.selection))
+        fill = {"fillcolor": style.clear(look.mark, 0.08), "layer": "below"}
+        line = {"width": 1, "color": look.quiet}
+        shapes.append({"type": "rect", "x0": low, "x1": high, "line": line, **fill, **common})
+    if spec.probe is not None:
+        at = float(axis.position(spec.probe))
+        line = {"width": 1.5, "color": look.mark, "dash": "dot"}
+        shapes.append({"type": "line", "x0": at, "x1": at, "line": line, **common})
+    return shapes
+
+
+def _caption(grids: Sequence[Grid], counts: Sequence[Any], histogram: Histogram | None) -> str:
+    """How many codes of each format the data leaves unused."""
+    if histogram is None:
+        parts = [
+            f"{g.label} has {g.values.size:,} values from {number(g.min)} to {number(g.max)}"
+            for g in grids
+        ]
+        return "; ".join(parts) + "."
+    if not histogram.total:
+        return "There are no finite values to lay the formats over."
+    unused = [int(np.count_nonzero(count < 0.5)) for count in counts]
+    parts = [
+        f"{share / grid.values.size:.0%} of {grid.label} ({share:,} of {grid.values.size:,})"
+        for grid, share in zip(grids, unused, strict=True)
+    ]
+    return f"Values that no datum rounds to: {', '.join(parts)}."
+
+
+def _rows(grids: Sequence[Grid], counts: Sequence[Any]) -> list[dict[str, Any]]:
+    """One row a value of each format; a format of more than 4,096 values gives its first 4,096."""
+    rows = []
+    for grid, count in zip(grids, counts, strict=True):
+        steps = grid.step(grid.values)
+        total = 1 if count is None else max(float(count.sum()), 1.0)
+        rows += [
+            {
+                "scheme": grid.label,
+                "code": int(grid.codes[i]),
+                "bits": f"{int(grid.codes[i]):0{grid.bits}b}",
+                "value": float(grid.values[i]),
+                "step": float(steps[i]),
+                "subnormal": bool(grid.subnormal[i]),
+                "share of data": None if count is None else float(count[i] / total),
+            }
+            for i in range(min(grid.values.size, 4096))
+        ]
+    return rows
+
+
+def _description(grids: Sequence[Grid], histogram: Histogram | None) -> str:
+    """The picture in words."""
+    strips = "; ".join(
+        f"{g.label} has {g.values.size:,} values from {number(g.min)} to {number(g.max)}"
+        f"{', ' + g.note if g.note else ''}" for g in grids
+    )  # fmt: skip
+    if histogram is None:
+        return f"One strip of ticks for each format. {strips}."
+    return (
+        f"Above, the density of {histogram.total:,.0f} values, whose largest magnitude is "
+        f"{number(histogram.largest)}; below it one strip of ticks for each format. {strips}."
+    )
