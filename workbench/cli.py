@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="workbench", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_servers, _add_doctor):
+    for add in (_add_servers, _add_formats, _add_models, _add_doctor):
         add(commands)
     return parser
 
@@ -64,6 +64,55 @@ def _serve(options: argparse.Namespace) -> int:
     return launch.serve(options.port or launch.SERVE_PORT, not options.no_browser)
 
 
+def _add_formats(commands) -> None:
+    says = "the table of formats, or one format and its values"
+    parser = commands.add_parser("formats", help=says, description=says)
+    parser.add_argument("name", nargs="?", help="a format, by any of its names")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    parser.set_defaults(run=_formats)
+
+
+def _formats(options: argparse.Namespace) -> None:
+    from workbench.apps import format_tables as tables
+
+    if options.json:
+        _print_json(tables.record(options.name) if options.name else tables.every())
+    else:
+        print(tables.text_of(options.name) if options.name else tables.text_table())
+
+
+def _add_models(commands) -> None:
+    says = "the models: what there is, fetching an optional one, the table of the README"
+    actions = commands.add_parser("models", help=says, description=says).add_subparsers(
+        metavar="ACTION", required=True
+    )
+    actions.add_parser("list", help="every model and its state").set_defaults(run=_models_list)
+    get = actions.add_parser("get", help="fetch an optional real model, checked, to the cache")
+    get.add_argument("name", help="smollm2, minilm or efficientnet-lite0")
+    get.set_defaults(run=_models_get)
+    table = actions.add_parser("table", help="measure the reference model under weight schemes")
+    table.add_argument("--write", metavar="FILE", help="put the table into this Markdown file")
+    table.set_defaults(run=_models_table)
+
+
+def _models_list(options: argparse.Namespace) -> None:
+    from workbench.models import tables
+
+    print(tables.main_list())
+
+
+def _models_get(options: argparse.Namespace) -> None:
+    from workbench.models import tables
+
+    tables.main_get(options.name)
+
+
+def _models_table(options: argparse.Namespace) -> None:
+    from workbench.models import tables
+
+    tables.main_table(options.write)
+
+
 def _add_doctor(commands) -> None:
     says = "what this machine has, and what to do about what is missing"
     parser = commands.add_parser("doctor", help=says, description=says)
@@ -76,9 +125,13 @@ def _doctor(options: argparse.Namespace) -> None:
 
     findings = doctor.examine()
     if options.json:
-        print(json.dumps(doctor.as_json(findings), indent=2))
+        _print_json(doctor.as_json(findings))
     else:
         print(doctor.report(findings))
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
 
 
 if __name__ == "__main__":

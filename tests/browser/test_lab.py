@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 NOTEBOOK = Path(__file__).parents[2] / launch.START
 CODE_CELLS = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell"
 STARTED = re.compile(r"[\d*]")
+KERNEL_READY = "Python 3 (ipykernel) | Idle"
 NUMBERED = re.compile(r"\d+")
 PAGES = [page.stem for page in launch.pages()]
 
@@ -24,10 +25,7 @@ def test_the_start_notebook_runs_from_top_to_bottom_in_jupyterlab(lab, page):
     page.route("**/api/contents/**", _never_save)
     page.goto(lab.links["Notebook"])
     page.locator(CODE_CELLS).first.wait_for()
-    select = page.get_by_role("dialog").get_by_role("button", name="Select", exact=True)
-    page.add_locator_handler(select, lambda button: button.click())
-    kernel = page.locator(".jp-NotebookPanel-toolbar .jp-Notebook-ExecutionIndicator")
-    expect(kernel).to_have_attribute("data-status", "idle", timeout=120_000)
+    expect(page.locator("#jp-main-statusbar")).to_contain_text(KERNEL_READY, timeout=120_000)
     _run_all(page)
     shown = _walk_cells(page)
     assert not [cell for cell in shown if cell["error"]]
@@ -86,12 +84,14 @@ def _walk_cells(page) -> list[dict]:
 
 
 def _figure_is_drawn(page) -> None:
-    page.locator(".js-plotly-plot .main-svg .plot").first.wait_for(state="attached", timeout=60_000)
+    page.locator(".js-plotly-plot .main-svg .xtick").first.wait_for(
+        state="attached", timeout=60_000
+    )
 
 
 _LOOK = """cell => ({
     error: cell.querySelector('[data-mime-type="application/vnd.jupyter.error"]')?.textContent,
     figures: cell.querySelectorAll('.js-plotly-plot').length,
     drawn: [...cell.querySelectorAll('.js-plotly-plot')]
-        .filter((plot) => plot.querySelector('.main-svg .plot')).length,
+        .filter((plot) => plot.querySelector('.main-svg .xtick')).length,
 })"""
