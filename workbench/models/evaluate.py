@@ -160,7 +160,7 @@ def with_inputs(model: ReferenceModel, scheme: str) -> Iterator[ReferenceModel]:
     Each window of a batch is rounded by itself, its range taken from that window as it passes
     (dynamic): `tensor` shares one scale over a window's tokens, `token` has one a token.
     """
-    parsed = _scheme(scheme.replace("/token", "/channel"))
+    parsed = _scheme(scheme)
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
         return (torch.stack([parsed.round(window, axis=-1) for window in inputs[0]]),)
@@ -234,6 +234,6 @@ def _row(scheme: str, bits: float, result: Evaluation) -> dict:
 
 
 def _scheme(text: str):
-    from workbench.schemes import scheme
+    from workbench import schemes
 
-    return scheme(text)
+    return schemes.parse(text)

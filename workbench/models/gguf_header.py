@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q"}
 SCALARS |= {12: "d"}
@@ -61,12 +61,13 @@ class Cursor:
         """The next string."""
         return self.take(self.count()).decode("utf-8", "replace")
 
-    def value(self, kind: int) -> object:
+    def value(self, kind: int) -> Any:
         """The next value of a metadata type; an array is stepped over and gives None."""
         if kind == STRING:
             return self.text()
         if kind == ARRAY:
-            return self.skip(int(self.number("I")), self.count())
+            self.skip(int(self.number("I")), self.count())
+            return None
         if kind not in SCALARS:
             raise ValueError(f"metadata type {kind}")
         return self.number(SCALARS[kind])
@@ -92,7 +93,7 @@ def read_header(file: BinaryIO) -> Header:
     if magic != b"GGUF" or version not in (2, 3):
         raise ValueError(f"not GGUF version 2 or 3 but {magic!r} version {version}")
     tensors, pairs = cursor.count(), cursor.count()
-    metadata = {}
+    metadata: dict[str, Any] = {}
     for _ in range(pairs):
         key = cursor.text()
         metadata[key] = cursor.value(int(cursor.number("I")))

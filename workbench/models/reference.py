@@ -62,8 +62,10 @@ class Attention(nn.Module):
     def __init__(self, config: ReferenceConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            setattr(self, name, nn.Linear(config.width, config.width, bias=False))
+        self.q_proj = nn.Linear(config.width, config.width, bias=False)
+        self.k_proj = nn.Linear(config.width, config.width, bias=False)
+        self.v_proj = nn.Linear(config.width, config.width, bias=False)
+        self.o_proj = nn.Linear(config.width, config.width, bias=False)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         """Attention of every position to itself and those before it."""
@@ -117,6 +119,9 @@ class ReferenceModel(nn.Module):
     >>> model(torch.zeros(1, 3, dtype=torch.long)).shape
     torch.Size([1, 3, 256])
     """
+
+    cosine: Tensor
+    sine: Tensor
 
     def __init__(self, config: ReferenceConfig | None = None) -> None:
         super().__init__()

@@ -145,6 +145,6 @@ def widen_bfloat16(bits: np.ndarray) -> np.ndarray:
 @cache
 def _table(name: str) -> np.ndarray:
     """float32 values of all 256 codes of an 8-bit format."""
-    from workbench.formats import format as make_format
+    from workbench import formats
 
-    return np.asarray(make_format(name).decode(np.arange(256)), np.float32)
+    return np.asarray(formats.parse(name).decode(np.arange(256)), np.float32)

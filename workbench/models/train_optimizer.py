@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +43,8 @@ class Muon(torch.optim.Optimizer):
         self.pool = ThreadPoolExecutor(2)
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """Update every matrix from its gradient."""
+    def step(self, closure: Any = None) -> None:
+        """Update every matrix from its gradient; there is no closure to evaluate."""
         for group in self.param_groups:
             by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
             for matrix in group["params"]:
@@ -65,16 +66,18 @@ class Muon(torch.optim.Optimizer):
             matrix.add_(direction, alpha=-group["lr"] * scale)
 
     def _momentum(self, matrix: nn.Parameter, momentum: float) -> Tensor:
-        state = self.state[matrix]
+        state, gradient = self.state[matrix], matrix.grad
+        assert gradient is not None
         if "buffer" not in state:
             state["buffer"] = torch.zeros_like(matrix)
-        state["buffer"].lerp_(matrix.grad, 1 - momentum)
-        return matrix.grad.lerp(state["buffer"], momentum)
+        state["buffer"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(state["buffer"], momentum)
 
 
 def build(model: nn.Module, muon_rate: float, adam_rate: float) -> list[torch.optim.Optimizer]:
     """Muon over the block matrices and AdamW over embedding, head and gains of `model`."""
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         inside = name.startswith("layers.") and parameter.ndim == 2
         (matrices if inside else rest).append(parameter)
