@@ -30,7 +30,7 @@ class Settings:
     """Everything that decides the weights, besides the text."""
 
     seed: int = 7
-    steps: int = 3200
+    steps: int = 3000
     constant: float = 0.6
     final_rate: float = 0.02
     warmup: int = 50
