@@ -14,8 +14,10 @@ from workbench.errors import WorkbenchError, unknown
 
 if TYPE_CHECKING:
     from workbench.models.checkpoint import Checkpoint
+    from workbench.models.shipped_sketches import ShippedSketches
 
 DATA = Path(__file__).parent / "data"
+SKETCHES = DATA / "sketches"
 SHIPPED = {
     "reference": "byte-level Llama-type language model, 2.75M parameters, float32",
     "reference-twin": "the same function with known outliers, made from it when loaded",
@@ -109,6 +111,20 @@ def recipe() -> dict:
     'Apache-2.0'
     """
     return json.loads((DATA / "recipe.json").read_text("utf-8"))
+
+
+def reference_sketches() -> ShippedSketches:
+    """Shipped sketches of the reference model's weights and activations, loaded when asked for.
+
+    Keys are parameter names (`layers.0.mlp.down_proj.weight`) and linear inputs
+    (`layers.0.mlp.down_proj.input`); torch is not needed.
+
+    >>> reference_sketches().info("layers.0.mlp.down_proj.input").shape
+    (4096, 512)
+    """
+    from workbench.models.shipped_sketches import ShippedSketches
+
+    return ShippedSketches(SKETCHES)
 
 
 @cache
