@@ -15,6 +15,7 @@ import param
 from ..errors import WorkbenchError, nearest
 from ..formats import ROUNDINGS
 from ..schemes import parse
+from ..views.axis import ValueAxis
 from ..views.channel_fan import channel_fan
 from ..views.error_by_cause import error_by_cause
 from ..views.metrics_table import metrics_table
@@ -158,7 +159,7 @@ class FormatExplorer(param.Parameterized):
         return self.source, tuple(self.schemes), self.rounding, self.shift
 
     def compute(self) -> Picture:
-        """The numbers behind the pictures: exact where they are known already, else the sketch's."""
+        """The numbers behind the pictures: exact where known already, else the sketch's."""
         key = self._key
         if key in self._exact:
             return self._exact[key]
@@ -201,6 +202,20 @@ class FormatExplorer(param.Parameterized):
         self._newest.run(
             lambda stop: exactly(tensor, parsed, rounding, shift, stop), arrived, delay
         )
+
+    def value_axis(self) -> ValueAxis:
+        """The axis that the value grid is drawn on, to turn places back into values."""
+        from ..views.value_grid import axis_of
+
+        picture = self.compute()
+        histogram = picture.histogram
+        if self.channel is not None:
+            histogram = picture.of_channel(self.channel)
+        return axis_of(picture.grids_over(self.channel), histogram, self.spec)
+
+    def cancel(self) -> None:
+        """Drop the background work."""
+        self._newest.cancel()
 
     def wait(self, seconds: float = 60.0) -> bool:
         """Wait until the background work is done; false if it took longer."""

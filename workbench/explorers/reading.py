@@ -53,7 +53,9 @@ def channel_histogram(source: Source, channel: int) -> Histogram:
 def measured(source: Source, scheme: Any, rounding: str, shift: float) -> Measured:
     h = histogram(source)
     edges = measure.value_edges(h)
-    if scheme.scale is None or scheme.scale.granularity == "tensor" and not scheme.scale.zero_point:
+    if scheme.scale is None or (
+        scheme.scale.granularity == "tensor" and not scheme.scale.zero_point
+    ):
         scale = 2.0**shift
         note = "as it is" if not shift else "moved"
         if scheme.scale is not None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import WorkbenchError
 from . import style
-from .axis import ValueAxis, axis_for, number
+from .axis import ValueAxis, number
 from .summaries import Grid
 from .view import View, ViewSpec
 
@@ -133,20 +133,25 @@ def _axis(fan: Fan, spec: ViewSpec) -> ValueAxis:
     largest = float(fan.largest.max(initial=0.0))
     inner = np.maximum(np.abs(fan.low[0]), np.abs(fan.high[0]))
     inner = inner[inner > 0]
-    typical = float(np.median(inner)) if inner.size else 0.0
-    return axis_for(largest, typical * 2**4, spec.axis, bool((fan.low < 0).any()))
+    largest = largest if largest > 0 else 1.0
+    typical = float(np.median(inner)) if inner.size else largest / 8
+    high, linear = 1.25 * largest, int(np.clip(np.floor(np.log2(typical)), -1000, 1000))
+    return ValueAxis(-high if (fan.low < 0).any() else 0.0, high, linear, spec.axis)
 
 
 def _ribbons(
     fan: Fan, columns: list[np.ndarray], axis: ValueAxis, spec: ViewSpec
 ) -> list[dict[str, Any]]:
     """One filled ribbon a coverage, the widest first; a column takes the widest of its channels."""
-    x = _places(columns)
+    x = starts = _places(columns)
+    order = np.concatenate(columns) if columns else np.arange(0)
+    if not order.size:
+        return []
     shades = _SHADES[spec.theme]
     traces = []
     for row in range(len(COVERAGES) - 1, -1, -1):
-        low = axis.position([fan.low[row][c].min() for c in columns])
-        high = axis.position([fan.high[row][c].max() for c in columns])
+        low = axis.position(np.minimum.reduceat(fan.low[row][order], starts))
+        high = axis.position(np.maximum.reduceat(fan.high[row][order], starts))
         label = "all values" if COVERAGES[row] == 1 else f"{100 * COVERAGES[row]:g} %"
         traces.append(
             style.trace(
@@ -206,11 +211,18 @@ def _bits_line(
 ) -> dict[str, Any]:
     """Bits that each channel uses of the format."""
     return style.trace(
-        "scatter", x=_places(columns), y=np.array([np.median(used[c]) for c in columns]),
+        "scatter", x=_places(columns), y=_medians(used, columns),
         mode="lines", line={"color": look.colour, "width": 1.6, "dash": look.dash}, yaxis="y",
         name=grid.label, legendgroup=grid.label,
         hovertemplate=f"uses %{{y:.1f}} of {grid.bits} bits<extra>{grid.label}</extra>",
     )  # fmt: skip
+
+
+def _medians(values: np.ndarray, columns: list[np.ndarray]) -> np.ndarray:
+    """The median over the channels of each column."""
+    if len(columns) == values.size:
+        return values[np.concatenate(columns)] if columns else values
+    return np.array([np.median(values[c]) for c in columns])
 
 
 def _layout(

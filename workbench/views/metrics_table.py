@@ -107,7 +107,7 @@ def _mark(one: Figures, look: style.Identity) -> dict[str, Any]:
 
 def _layout(figures: Sequence[Figures], spec: ViewSpec) -> dict[str, Any]:
     look = style.theme(spec.theme)
-    layout = style.base_layout(spec.theme, 300)
+    layout = style.base_layout(spec.theme, 240)
     known = [one for one in figures if np.isfinite(one.sqnr)]
     top = max((one.bits_per_value for one in known), default=8.0)
     low, high = _span([one.sqnr for one in known])

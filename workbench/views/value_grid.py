@@ -41,7 +41,7 @@ def value_grid(
         (6.0, 'e2m1 has 15 values from −6 to 6.')
     """
     spec = ViewSpec.of(spec)
-    axis = _axis(grids, histogram, spec)
+    axis = axis_of(grids, histogram, spec)
     looks = style.identities([grid.family for grid in grids], spec.theme)
     counts = [None if histogram is None else grid.occupancy(histogram) for grid in grids]
     layout = _layout(grids, axis, spec, histogram is not None)
@@ -62,7 +62,7 @@ def value_grid(
     )
 
 
-def _axis(grids: Sequence[Grid], histogram: Histogram | None, spec: ViewSpec) -> ValueAxis:
+def axis_of(grids: Sequence[Grid], histogram: Histogram | None, spec: ViewSpec) -> ValueAxis:
     """The axis over the data, or over all formats where that is asked for or there is no data."""
     if histogram is not None and histogram.total and spec.window == "data":
         return histogram.axis(spec.axis)
@@ -99,8 +99,8 @@ def _layout(grids: Sequence[Grid], axis: ValueAxis, spec: ViewSpec, data: bool) 
     )
     layout["xaxis"] |= {"anchor": "y", "showgrid": True}
     layout["annotations"] = [_tray(grid, row, look) for row, grid in enumerate(reversed(grids))]
-    layout |= {"showlegend": False, "dragmode": "select", "selectdirection": "h"}
-    layout["margin"] = {"l": 130, "r": 118, "t": 24, "b": 44}
+    layout |= {"showlegend": False, "dragmode": "select", "selectdirection": "h", "selections": []}
+    layout["margin"] = {"l": 84, "r": 112, "t": 8, "b": 44}
     return layout  # fmt: skip
 
 

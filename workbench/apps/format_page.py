@@ -1,0 +1,200 @@
+"""The format explorer as a Panel page: controls at the side, four linked views, their tables.
+
+The page's state is the explorer's; its address is the explorer's link, so a copied address opens
+what is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+
+from ..explorers.format_explorer import FormatExplorer
+from ..explorers.touched import touched
+from ..views.view import View
+from .format_controls import Controls
+from .page_style import BAR, CARD, CSS, DARK, SMALL
+from .panel_speed import LeanPlotly, lower_debounce
+
+TITLE = "Format explorer"
+NAMES = ("value_grid", "error_by_cause", "channel_fan", "metrics_table")
+
+
+class Card:
+    """One view on the page: heading, picture, caption, and its table twin, filled when opened."""
+
+    def __init__(self, name: str):
+        self.pane = LeanPlotly(
+            {"data": [], "layout": {}}, config=_config(), sizing_mode="stretch_width", margin=0
+        )
+        self.heading, self.caption, self.table = _text(), _text(), _text()
+        self.download = pn.widgets.FileDownload(
+            callback=self._csv, filename=f"{name}.csv", label="CSV", button_type="default",
+            height=28, width=80, margin=(4, 0), stylesheets=[SMALL],
+        )  # fmt: skip
+        self.twin = pn.Card(
+            pn.Row(self.download), self.table, title="Table", collapsed=True, hide_header=False,
+            sizing_mode="stretch_width", margin=(2, 0), stylesheets=[BAR],
+            header_background="transparent", active_header_background="transparent",
+        )  # fmt: skip
+        self.twin.param.watch(lambda _: self._fill(), "collapsed")
+        self.view: View | None = None
+        self.column = pn.Column(
+            self.heading, self.pane, self.caption, self.twin,
+            sizing_mode="stretch_width", margin=(0, 0, 14, 0),
+        )  # fmt: skip
+
+    def show(self, view: View) -> None:
+        """Draw a view; the table follows only where it is open."""
+        self.view = view
+        mark = "exact" if view.provenance == "exact" else "estimate"
+        self.heading.object = (
+            f'<h2 class="view-title">{view.title}'
+            f'<span class="origin {mark}" title="where the numbers come from">{view.provenance}'
+            "</span></h2>"
+        )
+        self.pane.height = view.plot["layout"]["height"]
+        self.pane.object = view.plot
+        self.caption.object = f'<p class="caption">{view.caption}</p>'
+        self._fill()
+
+    def _fill(self) -> None:
+        if self.view is not None and not self.twin.collapsed:
+            self.table.object = f'<div class="scroll" tabindex="0">{self.view.table_html()}</div>'
+
+    def _csv(self) -> Any:
+        import io
+
+        return io.StringIO(self.view.csv() if self.view else "")
+
+
+def _text() -> Any:
+    return pn.pane.HTML("", stylesheets=[CARD], margin=0, sizing_mode="stretch_width")
+
+
+def _config() -> dict[str, Any]:
+    from ..views.style import CONFIG
+
+    return CONFIG
+
+
+class FiguresCard(Card):
+    """The table of figures, open, with its picture beside it where there is room."""
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.twin.collapsed = False
+        self.pane.param.update(sizing_mode="stretch_width", min_width=420)
+        self.column.objects = [
+            self.heading,
+            pn.FlexBox(
+                pn.Column(self.table, self.caption, self.download, min_width=640), self.pane,
+                flex_wrap="wrap", sizing_mode="stretch_width", gap="18px",
+            ),
+        ]  # fmt: skip
+
+
+class FormatPage:
+    """The page of one session: an explorer, its controls, and its cards."""
+
+    def __init__(self, link: str = ""):
+        self.explorer = FormatExplorer()
+        refusal = self.explorer.follow(link) if link else ""
+        self.explorer.problem = refusal
+        kinds = {"metrics_table": FiguresCard}
+        self.cards = {name: kinds.get(name, Card)(name) for name in NAMES}
+        self.controls = Controls(self.explorer)
+        self._document = pn.state.curdoc
+        self.draw(NAMES)
+        self._listen()
+        self.explorer.param.watch(self._changed, list(FormatExplorer.STATE))
+        self._refine()
+
+    def draw(self, names: tuple[str, ...]) -> None:
+        """Draw these views of the present state."""
+        views = self.explorer.figures(names)
+        for name, view in views.items():
+            self.cards[name].show(view)
+
+    def _changed(self, *events: Any) -> None:
+        """Redraw what a change touches, and put the state into the address."""
+        with pn.io.hold():
+            self.draw(touched(event.name for event in events))
+        if pn.state.location is not None:
+            pn.state.location.search = self.explorer.link()
+        self._refine()
+
+    def _refine(self) -> None:
+        """Have the exact numbers computed behind the sketch's, and drawn when they are there."""
+        self.explorer.refine(lambda: self._later(lambda: self.draw(NAMES)))
+
+    def _later(self, draw: Callable[[], None]) -> None:
+        """Run `draw` in the session's own thread."""
+        if self._document is None or self._document.session_context is None:
+            draw()
+        else:
+            self._document.add_next_tick_callback(draw)
+
+    def _listen(self) -> None:
+        """Brushing and clicking in one view changes the selection of all."""
+        grid, fan = self.cards["value_grid"].pane, self.cards["channel_fan"].pane
+        grid.param.watch(self._brushed, "selected_data")
+        grid.param.watch(self._probed, "click_data")
+        fan.param.watch(self._channel_chosen, "click_data")
+
+    def _brushed(self, event: Any) -> None:
+        places = ((event.new or {}).get("range") or {}).get("x")
+        if places:
+            low, high = self.explorer.value_axis().value(places)
+            self.explorer.set(selection=(float(low), float(high)))
+
+    def _probed(self, event: Any) -> None:
+        points = (event.new or {}).get("points") or []
+        if points:
+            self.explorer.set(probe=float(self.explorer.value_axis().value(points[0]["x"])))
+
+    def _channel_chosen(self, event: Any) -> None:
+        for point in (event.new or {}).get("points") or []:
+            data = point.get("customdata")
+            if isinstance(data, list) and len(data) == 5:
+                channel = int(data[4])
+                same = channel == self.explorer.channel
+                self.explorer.set(channel=None if same else channel)
+
+    def stop(self) -> None:
+        """Drop the background work of a session that has ended."""
+        self.explorer.cancel()
+
+
+def build() -> pn.template.BootstrapTemplate:
+    """The page of a new session, from the address it was opened with."""
+    lower_debounce()
+    location = pn.state.location
+    link = location.search if location is not None else ""
+    page = FormatPage(link or "")
+    dark = page.explorer.theme == "dark"
+    template = pn.template.BootstrapTemplate(
+        title=TITLE, theme="dark" if dark else "default", raw_css=[CSS + DARK if dark else CSS], sidebar_width=310,
+        header_background="#1C2530", busy_indicator=None,
+    )  # fmt: skip
+    template.sidebar.append(page.controls.column)
+    template.main.append(_main(page))
+    if pn.state.curdoc is not None:
+        pn.state.on_session_destroyed(lambda _: page.stop())
+    return template
+
+
+def _main(page: FormatPage) -> pn.Column:
+    """The value grid and the table first, then the error and the fan."""
+    cards = {name: card.column for name, card in page.cards.items()}
+    return pn.Column(
+        page.controls.headline,
+        cards["value_grid"],
+        cards["metrics_table"],
+        cards["error_by_cause"],
+        cards["channel_fan"],
+        page.controls.code,
+        sizing_mode="stretch_width",
+    )
