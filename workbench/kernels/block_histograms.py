@@ -1,0 +1,208 @@
+"""Histograms of blocks that share a scale, each block brought to one unit first.
+
+A block's unit is the power of two under its largest magnitude, or that magnitude itself (or the
+width of its range). Values are counted in bins of their magnitude in that unit, apart for classes of
+the largest magnitude's mantissa, so that a scale is one number for all values of a cell. Each cell
+keeps the count, the weight (the sum of unit^2) and the two weighted moments about the bin's edge.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .cache import as_float32, as_int32, jit
+from .threads import over_chunks, spans
+
+SPAN = 1 << 21  # values behind one table; tables are added in order, whatever thread filled them
+SPANS = 16
+_MAGNITUDE = np.int32(0x7FFFFFFF)
+_INFINITY = np.int32(0x7F800000)
+
+
+class Grid(NamedTuple):
+    """Bins of magnitudes up to 2: `top` - d mantissa bits, but `floor` at least, d octaves down.
+
+    Magnitudes of `depth` octaves or more below share one bin. `offsets` is where octaves begin.
+    """
+
+    top: int
+    floor: int
+    depth: int
+    offsets: np.ndarray
+
+
+def grid_of(top: int, floor: int, depth: int) -> Grid:
+    """The grid with these bits.
+
+    Example:
+        >>> grid_of(2, 1, 3).offsets.tolist()
+        [0, 4, 6, 8]
+    """
+    bits = np.maximum(floor, top - np.arange(depth))
+    return Grid(top, floor, depth, np.concatenate([[0], np.cumsum(1 << bits)]))
+
+
+def grid_edges(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """The lower edge and the width of every bin, float64.
+
+    Example:
+        >>> low, width = grid_edges(grid_of(1, 1, 2))
+        >>> low.tolist(), width.tolist()
+        ([1.0, 1.5, 0.5, 0.75, 0.0], [0.5, 0.5, 0.25, 0.25, 0.5])
+    """
+    low, width = [], []
+    for octave in range(grid.depth):
+        count = 1 << max(grid.floor, grid.top - octave)
+        step = 2.0**-octave / count
+        low.append(2.0**-octave + step * np.arange(count))
+        width.append(np.full(count, step))
+    end = 2.0 ** (1 - grid.depth)
+    return np.append(np.concatenate(low), 0.0), np.append(np.concatenate(width), end)
+
+
+@jit
+def _class_of(mantissa, cuts):
+    """How many cuts the mantissa reaches."""
+    low, high = 0, cuts.size
+    while low < high:
+        middle = (low + high) // 2
+        if cuts[middle] <= mantissa:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@jit
+def _block(part, unit, reference, powers, fold, grid, cells):
+    """Add one block's values to the cells of its class."""
+    weight = np.float64(unit) * np.float64(unit)
+    last = grid.offsets[grid.depth]
+    inverse = np.float32(1) / unit
+    for j in range(part.size):
+        x = part[j]
+        scaled = np.float32(x * inverse) if powers else np.float32(x / unit)
+        bits = as_int32(scaled)
+        magnitude = np.int64(bits & _MAGNITUDE)
+        if magnitude >= _INFINITY:
+            continue
+        row = 1 if bits < 0 and not fold else 0
+        row += 2 if abs(x) == reference else 0
+        octave = 127 - (magnitude >> 23)
+        if octave < grid.depth:
+            kept = max(grid.floor, grid.top - octave)
+            mantissa = magnitude & 0x7FFFFF
+            bin_ = grid.offsets[octave] + (mantissa >> (23 - kept))
+            rest = mantissa & ((1 << (23 - kept)) - 1)
+            offset = np.float64(rest) * np.float64(as_float32(np.int32((104 - octave) << 23)))
+        else:
+            bin_ = last
+            offset = np.float64(abs(scaled))
+        cell = cells[row, bin_]
+        first = weight * offset
+        cell[0] += 1
+        cell[1] += weight
+        cell[2] += first
+        cell[3] += first * offset
+
+
+@jit
+def _fill(x, size, reference, cuts, powers, fold, grid, cells, sizes):
+    rows, cols = x.shape
+    for r in range(rows):
+        for b in range(reference.shape[1]):
+            most = reference[r, b]
+            part = x[r, b * size : min(b * size + size, cols)]
+            bits = as_int32(most)
+            exponent = bits >> 23
+            sizes[exponent] += part.size
+            if most == 0 or exponent < 27 or exponent > 227:  # 2^-100 to 2^100; else only counted
+                continue
+            kind = _class_of(bits & 0x7FFFFF, cuts)
+            unit = as_float32(np.int32(exponent << 23)) if powers else most
+            _block(part, unit, most, powers, fold, grid, cells[kind])
+
+
+def block_cells(
+    x: np.ndarray,
+    size: int,
+    reference: np.ndarray,
+    cuts: np.ndarray,
+    powers: bool,
+    fold: bool,
+    grid: Grid,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The cells of all blocks of rows.
+
+    Args:
+        x: (rows, cols) float32 or float64 (rounded to float32); NaN and infinities are left out.
+        size: values a block in a row; the last may be shorter.
+        reference: (rows, blocks) float32, each block's finite amax, or the width of its range.
+        cuts: mantissas (the 23 bits as integers) at which a class of the reference begins.
+        powers: the unit is the power of two under the reference, else the reference itself.
+        fold: values of both signs share bins.
+        grid: the bins.
+
+    Returns:
+        Float64 cells (classes, 4, bins, 4) of count, weight and two moments, where the second axis
+        is positive and negative values, then those of the reference's own magnitude; and how many
+        values lie in blocks of each exponent field of the reference, of which those below 27 and
+        above 227 are in no cell.
+
+    Example:
+        >>> x, grid = np.float32([[1.0, -0.5, 3.0]]), grid_of(2, 2, 4)
+        >>> cells, sizes = block_cells(x, 3, np.float32([[3.0]]), np.array([1]), True, False, grid)
+        >>> cells.shape, float(cells[..., 0].sum()), float(cells[..., 1].sum())
+        ((2, 4, 17, 4), 3.0, 12.0)
+    """
+    rows, cols = x.shape
+    step = max(1, max(SPAN, -(-rows * cols // SPANS)) // max(1, cols))
+    parts = spans(rows, step)
+    cuts = np.ascontiguousarray(cuts, np.int64)
+
+    def one(start: int, stop: int):
+        cells = np.zeros((cuts.size + 1, 4, int(grid.offsets[-1]) + 1, 4))
+        sizes = np.zeros(256, np.int64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            narrow = x[start:stop].astype(np.float32, copy=False)
+        _fill(narrow, size, reference[start:stop], cuts, powers, fold, grid, cells, sizes)
+        return cells, sizes
+
+    done = over_chunks(lambda a, b: [one(*part) for part in parts[a:b]], len(parts), SPAN)
+    flat = [result for chunk in done for result in chunk]
+    cells, sizes = flat[0] if flat else one(0, 0)
+    for more, counts in flat[1:]:
+        cells += more
+        sizes += counts
+    return cells, sizes
+
+
+@jit
+def _spans_of(x, size, low, high):
+    for r in range(x.shape[0]):
+        for b in range(low.shape[1]):
+            part = x[r, b * size : min(b * size + size, x.shape[1])]
+            least = most = np.float32(0)
+            for j in range(part.size):
+                v = np.float32(part[j])
+                if abs(v) < np.float32(np.inf):
+                    least = min(least, v)
+                    most = max(most, v)
+            low[r, b] = least
+            high[r, b] = most
+
+
+def block_ends(x: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest finite value of every block, zero included, as float32.
+
+    Example:
+        >>> low, high = block_ends(np.float32([[1, -5, 2]]), 2)
+        >>> low.tolist(), high.tolist()
+        ([[-5.0, 0.0]], [[1.0, 2.0]])
+    """
+    shape = x.shape[0], -(-x.shape[1] // size)
+    low, high = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    over_chunks(lambda a, b: _spans_of(x[a:b], size, low[a:b], high[a:b]), x.shape[0], x.shape[1])
+    return low, high

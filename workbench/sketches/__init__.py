@@ -1,0 +1,8 @@
+"""Small mergeable summaries of tensors: values, blocks, channels, and where the large values lie."""
+
+from .channels import ChannelHistogram
+from .profile import ErrorProfile
+from .pyramid import Pyramid
+from .sketch import Sketch, sketch
+
+__all__ = ["ChannelHistogram", "ErrorProfile", "Pyramid", "Sketch", "sketch"]

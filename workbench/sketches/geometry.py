@@ -1,0 +1,109 @@
+"""Which blocks a sketch looks at, and in which unit, so that a scheme can be read from it.
+
+A scheme whose scales are powers of two needs blocks in units of a power of two; float32 (or f16,
+bf16) scales need units of the block's largest magnitude; scales in a coarse float such as e4m3fn need
+fine classes of that magnitude; a zero point needs the width of the block's range.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import WorkbenchError
+from ..kernels.block_histograms import Grid, grid_of
+from ..schemes import Scale, Scheme
+
+
+class Unit(NamedTuple):
+    """How blocks are brought to one unit: classes of the reference's mantissa, and the bins."""
+
+    powers: bool
+    fold: bool
+    cuts: np.ndarray
+    grid: Grid
+
+
+def _rule_cuts() -> np.ndarray:
+    """Mantissas at which a power-of-two rule can change its mind, for any element format.
+
+    ceil: any mantissa above 1. rceil: above the mantissa of the largest value, 2 - 2^-k or 1. even:
+    from 2 - 2^-(M+1) on. So each 2 - 2^-k is a class of its own, and so is 1.
+    """
+    ends = [int((1 - 2.0**-k) * (1 << 23)) for k in range(1, 9)]
+    return np.array(sorted({1, *ends, *(e + 1 for e in ends)}), np.int64)
+
+
+UNITS = {
+    "power": Unit(True, False, _rule_cuts(), grid_of(7, 5, 40)),
+    "amax": Unit(False, False, np.zeros(0, np.int64), grid_of(10, 7, 24)),
+    "span": Unit(False, False, np.zeros(0, np.int64), grid_of(10, 7, 24)),
+    "fine": Unit(True, True, np.arange(1, 256, dtype=np.int64) << 15, grid_of(4, 4, 7)),
+}
+
+
+class Geometry(NamedTuple):
+    """Blocks of one granularity, looked at in one unit (a key of `UNITS`)."""
+
+    granularity: str
+    size: tuple[int, ...]
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.granularity}{'x'.join(map(str, self.size))}/{self.unit}"
+
+    @staticmethod
+    def parse(text: str) -> Geometry:
+        """The geometry that `str` wrote.
+
+        Example:
+            >>> Geometry.parse("group32/power")
+            Geometry(granularity='group', size=(32,), unit='power')
+        """
+        blocks, unit = text.split("/")
+        name = blocks.rstrip("0123456789x") if blocks[-1].isdigit() else blocks
+        sizes = blocks[len(name) :]
+        return Geometry(name, tuple(int(n) for n in sizes.split("x")) if sizes else (), unit)
+
+    @property
+    def scale(self) -> Scale:
+        """A scale of these blocks, for their layout."""
+        return Scale(self.granularity, self.size)
+
+
+def geometry_of(scheme: Scheme) -> Geometry | None:
+    """The blocks a sketch needs to answer for a scheme; None where the values alone suffice.
+
+    Example:
+        >>> import workbench as wb
+        >>> str(geometry_of(wb.scheme("mxfp4"))), geometry_of(wb.scheme("int8"))
+        ('group32/power', None)
+    """
+    scale = scheme.scale
+    if scale is None or scale.granularity == "tensor":
+        return None
+    if scale.range.kind != "absmax":
+        raise WorkbenchError(
+            str(scheme),
+            f"a range by {scale.range.kind} is found for each block from its own values",
+            "use wb.metrics.error(x, scheme), which is exact",
+        )
+    return Geometry(scale.granularity, scale.size, _unit(scheme))
+
+
+def _unit(scheme: Scheme) -> str:
+    assert scheme.scale is not None
+    level = scheme.scale.levels[0]
+    if scheme.scale.zero_point:
+        if level.is_power or (level.format is not None and level.format.bits < 16):
+            raise WorkbenchError(
+                str(scheme),
+                f"a sketch follows a zero point with scales of f32, f16 or bf16, not {level}",
+                "use wb.metrics.error(x, scheme), which is exact",
+            )
+        return "span"
+    if level.is_power:
+        return "power"
+    wide = level.format is None or level.format.bits == 16
+    return "amax" if wide else "fine"
