@@ -107,6 +107,14 @@ def test_the_list_tells_shipped_from_fetched(wheel):
     assert {row["name"]: row["state"] for row in models.available()}["demo"] == "fetched"
 
 
+def test_a_missing_package_says_what_needs_it_and_how_to_get_it():
+    from workbench.models.extras import need
+
+    message = r"'reference' → the package no_such is not installed → run: pip install"
+    with pytest.raises(WorkbenchError, match=message):
+        need("no_such", "'reference'")
+
+
 def fetched(name):
     try:
         optional.fetch(name, lambda line: None)

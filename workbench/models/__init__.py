@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import WorkbenchError, unknown
+from workbench.errors import unknown
 
 if TYPE_CHECKING:
     from workbench.models.checkpoint import Checkpoint
@@ -133,14 +133,11 @@ def _arrays(name: str) -> Checkpoint:
 
 
 def _module(name: str) -> Any:
-    try:
-        import torch
+    from workbench.models import extras
 
-        from workbench.models.reference import ReferenceModel
-    except ImportError:
-        raise WorkbenchError(
-            repr(name), "it needs torch", "install the extra lowbit-workbench[models]"
-        ) from None
+    torch = extras.need("torch", repr(name))
+    from workbench.models.reference import ReferenceModel
+
     model = ReferenceModel()
     state = {key: torch.tensor(array) for key, array in _arrays(name).items()}
     model.load_state_dict(state)

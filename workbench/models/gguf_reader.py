@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.errors import WorkbenchError
-from workbench.models import gguf_header
+from workbench.models import extras, gguf_header
 from workbench.models.checkpoint import Checkpoint, Entry, TensorInfo
 from workbench.models.gguf_header import Header, Record
 
@@ -120,10 +120,4 @@ def _heads(metadata: dict, name: str) -> int:
 
 
 def _package():
-    try:
-        import gguf
-    except ImportError:
-        raise WorkbenchError(
-            "a GGUF file", "the package gguf is not installed", "run pip install gguf"
-        ) from None
-    return gguf
+    return extras.need("gguf", "a GGUF file")

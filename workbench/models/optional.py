@@ -19,6 +19,7 @@ from pathlib import Path
 import platformdirs
 
 from workbench.errors import WorkbenchError, unknown
+from workbench.models import extras
 
 
 @dataclass(frozen=True)
@@ -186,13 +187,9 @@ def _download(model: OptionalModel, folder: Path) -> Path:
 
 def _convert(pickle: Path) -> None:
     """Replace a pickle of tensors by a safetensors file of the same stem."""
-    try:
-        import torch
-        from safetensors.torch import save_file
-    except ImportError:
-        raise WorkbenchError(
-            pickle.name, "converting it needs torch", "install the extra lowbit-workbench[models]"
-        ) from None
+    torch = extras.need("torch", f"converting {pickle.name}")
+    from safetensors.torch import save_file
+
     state = torch.load(pickle, map_location="cpu", weights_only=True)
     tensors = {name: tensor.contiguous() for name, tensor in state.items()}
     save_file(tensors, pickle.with_suffix(".safetensors"))

@@ -46,6 +46,9 @@ def activation_markdown(rows: list[dict]) -> str:
 def markdown_table(report: Callable[[str], object] = lambda line: None) -> str:
     """Measure both tables on the whole held-out slice (some minutes) and give them as Markdown."""
     from workbench import models
+    from workbench.models import extras
+
+    extras.need("torch", "measuring the reference model")
     from workbench.models import evaluate
 
     text = models.held_out_text()
