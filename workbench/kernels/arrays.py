@@ -122,6 +122,18 @@ def output_for(x: np.ndarray, out: Any) -> np.ndarray:
     return target
 
 
+def same_memory(x: np.ndarray, out: np.ndarray) -> bool:
+    """Whether two arrays of one shape are the same values in memory, so that work is in place.
+
+    Example:
+        >>> x = np.zeros((2, 2)); same_memory(x, x[:]), same_memory(x, x.T)
+        (True, False)
+    """
+    if x is out or not np.may_share_memory(x, out):
+        return x is out
+    return x.ctypes.data == out.ctypes.data and x.strides == out.strides
+
+
 def write_through(x: np.ndarray, out: np.ndarray, work: Callable[[Any, Any], None]) -> None:
     """Run `work(flat_x, flat_out)` on contiguous 1-D arrays, copying only where strides force it.
 
@@ -133,7 +145,7 @@ def write_through(x: np.ndarray, out: np.ndarray, work: Callable[[Any, Any], Non
         array([[2., 2.],
                [2., 2.]], dtype=float32)
     """
-    same = x is out or (x.ctypes.data == out.ctypes.data and x.strides == out.strides)
+    same = same_memory(x, out)
     if not same and np.may_share_memory(x, out):
         x = x.copy()
     if out.flags.c_contiguous:

@@ -9,10 +9,14 @@ alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from .cache import as_int32, jit
+from .lane_steps import ENTRIES, nearest_lanes, search_tree, tree_lanes
+from .lanes import LANES, load, store
+from .parameters import any_float, fast_float, words_of
 from .steps import (
     INFINITE,
     INVALID,
@@ -35,11 +39,10 @@ from .steps import (
 )
 from .threads import over_chunks
 
-CHAIN = 16  # tables up to this many values are rounded by a chain of comparisons
-
 
 @jit
-def _fast32(x, out, p):
+def _fast32(x, out, words):
+    p = fast_float(words, 0)
     if p.kind == SATURATE:
         for i in range(x.size):
             out[i] = saturated(x[i], p)
@@ -55,7 +58,8 @@ def _fast32(x, out, p):
 
 
 @jit
-def _fast32_in_place(x, p):
+def _fast32_in_place(x, words):
+    p = fast_float(words, 0)
     if p.kind == SATURATE:
         for i in range(x.size):
             x[i] = saturated(x[i], p)
@@ -71,7 +75,8 @@ def _fast32_in_place(x, p):
 
 
 @jit
-def _stochastic32(x, out, start, key, key2, p):
+def _stochastic32(x, out, start, key, key2, words):
+    p = fast_float(words, 0)
     for i in range(x.size):
         bits = random_bits(np.uint32(np.uint32(start) + np.uint32(i)), key, key2)
         out[i] = stochastic32(x[i], bits, p)
@@ -89,7 +94,8 @@ def uniform_at(start, i, mode, key, key2):
 
 
 @jit
-def _any_float(x, out, mode, start, key, key2, p):
+def _any_float(x, out, mode, start, key, key2, numbers):
+    p = any_float(numbers)
     for i in range(x.size):
         out[i] = any_mode(np.float64(x[i]), mode, uniform_at(start, i, mode, key, key2), p)
 
@@ -109,39 +115,29 @@ def _grid32(x, out, step, inverse, low, high):
 
 
 @jit
-def _any_grid(x, out, mode, start, key, key2, p):
+def _any_grid(x, out, mode, start, key, key2, numbers):
+    p = Grid(numbers[0], numbers[1], numbers[2])
     for i in range(x.size):
         out[i] = on_grid(np.float64(x[i]), mode, uniform_at(start, i, mode, key, key2), p)
 
 
 @jit
-def chain32(x, t, v):
-    """The table value of a float32 by comparing it with 15 thresholds in turn, without a gather.
-
-    Written out because the compiler turns constant tuple indices, and only those, into registers.
-    """
-    y = v[1] if x > t[0] else v[0]
-    y = v[2] if x > t[1] else y
-    y = v[3] if x > t[2] else y
-    y = v[4] if x > t[3] else y
-    y = v[5] if x > t[4] else y
-    y = v[6] if x > t[5] else y
-    y = v[7] if x > t[6] else y
-    y = v[8] if x > t[7] else y
-    y = v[9] if x > t[8] else y
-    y = v[10] if x > t[9] else y
-    y = v[11] if x > t[10] else y
-    y = v[12] if x > t[11] else y
-    y = v[13] if x > t[12] else y
-    y = v[14] if x > t[13] else y
-    y = v[15] if x > t[14] else y
-    return x if x != x else y
+def nearest_short(x, thresholds, values):
+    """The value of a table of 16 that a float32 is rounded to."""
+    index = 0
+    while index < thresholds.size and x > thresholds[index]:
+        index += 1
+    return x if x != x else values[index]
 
 
 @jit
-def _chain32(x, out, thresholds, values):
-    for i in range(x.size):
-        out[i] = chain32(x[i], thresholds, values)
+def _short32(x, out, tree, thresholds, values):
+    whole = x.size & -LANES
+    levels = tree_lanes(tree)
+    for i in range(0, whole, LANES):
+        store(out, i, nearest_lanes(load(x, i), levels, thresholds, values))
+    for i in range(whole, x.size):
+        out[i] = nearest_short(x[i], thresholds, values)
 
 
 @jit
@@ -189,6 +185,16 @@ class Rounder:
         keys = keys_of(seed)
         over_chunks(lambda a, b: self._any(x[a:b], out[a:b], mode, a, *keys), x.size)
 
+    @cached_property
+    def words(self) -> np.ndarray:
+        """The fast parameters as the kernels take them."""
+        return words_of(self.fast)
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The general parameters as the kernels take them."""
+        return np.array(self.any, np.float64)
+
     @property
     def has_fast_path(self) -> bool:
         """Whether float32 to nearest-even has a path at copy speed."""
@@ -208,6 +214,16 @@ class FloatRounder(Rounder):
     fast: FastFloat
     any: AnyFloat
 
+    @cached_property
+    def words(self) -> np.ndarray:
+        """The fast parameters as the kernels take them."""
+        return words_of(self.fast)
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The general parameters as the kernels take them."""
+        return np.array(self.any, np.float64)
+
     @property
     def has_fast_path(self) -> bool:
         """Whether float32 to nearest-even has a path at copy speed."""
@@ -215,16 +231,16 @@ class FloatRounder(Rounder):
 
     def _fast(self, x, out, in_place):
         if in_place:
-            _fast32_in_place(x, self.fast)
+            _fast32_in_place(x, self.words)
         else:
-            _fast32(x, out, self.fast)
+            _fast32(x, out, self.words)
 
     def _any(self, x, out, mode, start, key, key2):
         saturates = self.fast.kind == SATURATE and x.dtype == np.float32
         if mode == STOCHASTIC and saturates and start + x.size <= 2**32:
-            _stochastic32(x, out, start, key, key2, self.fast)
+            _stochastic32(x, out, start, key, key2, self.words)
         else:
-            _any_float(x, out, mode, start, key, key2, self.any)
+            _any_float(x, out, mode, start, key, key2, self.numbers)
 
 
 @dataclass(frozen=True)
@@ -233,22 +249,27 @@ class GridRounder(Rounder):
 
     grid: Grid
 
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The grid as the kernels take it."""
+        return np.array(self.grid, np.float64)
+
     def _fast(self, x, out, in_place):
         p = self.grid
         numbers = (np.float32(v) for v in (p.step, 1 / p.step, p.low, p.high))
         _grid32(x, out, *numbers)
 
     def _any(self, x, out, mode, start, key, key2):
-        _any_grid(x, out, mode, start, key, key2, self.grid)
+        _any_grid(x, out, mode, start, key, key2, self.numbers)
 
 
 @dataclass(frozen=True, eq=False)
 class TableRounder(Rounder):
     """Rounds to sorted values; `thresholds` are the last float32 values that stay below each.
 
-    Up to 16 values, `thresholds` and `values32` are padded to 15 and 16 for the chain; above,
-    `first` gives for the top 16 bits of a float32 the first candidate. With `nan_from`, what is
-    not positive or reaches it is NaN.
+    Up to 16 values, `thresholds` and `values32` are padded to 15 and 16 and lie in a search `tree`;
+    above, `first` gives for the top 16 bits of a float32 the first candidate. With `nan_from`, what
+    is not positive or reaches it is NaN.
     """
 
     values: np.ndarray
@@ -256,6 +277,7 @@ class TableRounder(Rounder):
     thresholds: np.ndarray
     values32: np.ndarray
     first: np.ndarray | None
+    tree: np.ndarray | None
     nan_from: float | None = None
 
     def round(self, x: np.ndarray, out: np.ndarray, mode: int, seed: int = 0) -> None:
@@ -269,7 +291,7 @@ class TableRounder(Rounder):
 
     def _fast(self, x, out, in_place):
         if self.first is None:
-            _chain32(x, out, tuple(self.thresholds), tuple(self.values32))
+            _short32(x, out, self.tree, self.thresholds, self.values32)
         else:
             _lookup32(x, out, self.thresholds, self.first, self.values32)
 
@@ -311,10 +333,11 @@ def table_rounder(
     values = np.ascontiguousarray(values, np.float64)
     odd = np.ascontiguousarray(odd, np.int64)
     thresholds, values32 = _thresholds32(values, odd), values.astype(np.float32)
-    if values.size > CHAIN:
+    if values.size > ENTRIES:
         first = _first_candidates(thresholds)
-        return TableRounder(values, odd, thresholds, values32, first, nan_from)
-    padding = CHAIN - values.size
+        return TableRounder(values, odd, thresholds, values32, first, None, nan_from)
+    padding = ENTRIES - values.size
     thresholds = np.pad(thresholds, (0, padding), constant_values=np.inf)
     values32 = np.pad(values32, (0, padding), mode="edge")
-    return TableRounder(values, odd, thresholds, values32, None, nan_from)
+    tree = search_tree(thresholds, values32)
+    return TableRounder(values, odd, thresholds, values32, None, tree, nan_from)

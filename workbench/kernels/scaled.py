@@ -10,33 +10,28 @@ from functools import partial
 
 import numpy as np
 
-from .blocks import Element, _round_block
 from .cache import jit
-from .threads import over_chunks
+from .elements import Element, round_strip
+from .threads import CHUNK, over_chunks
 
 PIECE = 1024
 
 
 @jit
-def _round_one_scale(x, out, scale, e, in_place):
-    buffer = np.empty(PIECE if in_place else 1, np.float32)
-    for start in range(0, x.size, PIECE):
-        stop = min(start + PIECE, x.size)
-        if in_place:
-            _round_block(x[start:stop], buffer[: stop - start], scale, False, e)
-            for j in range(stop - start):
-                out[start + j] = buffer[j]
-        else:
-            _round_block(x[start:stop], out[start:stop], scale, False, e)
+def _round_one_scale(x, out, scale, words, thresholds, values, tree, first):
+    e = Element(words, thresholds, values, tree, first)
+    round_strip(x, out, 0, x.size, 1, np.full(1, scale, np.float32), False, e)
 
 
 @jit
-def _round_given(x, out, scales, size, e):
-    rows, cols = x.shape
-    for r in range(rows):
-        for b in range(scales.shape[1]):
-            start, stop = b * size, min(b * size + size, cols)
-            _round_one_scale(x[r, start:stop], out[r, start:stop], scales[r, b], e, True)
+def _round_given(x, out, scales, size, words, thresholds, values, tree, first):
+    e = Element(words, thresholds, values, tree, first)
+    cols = x.shape[1]
+    for r in range(x.shape[0]):
+        whole = cols // size
+        round_strip(x[r], out[r], 0, size, whole, scales[r], False, e)
+        if cols % size:
+            round_strip(x[r], out[r], whole * size, cols % size, 1, scales[r, whole:], False, e)
 
 
 def round_given(x: np.ndarray, out: np.ndarray, scales: np.ndarray, size: int, e: Element) -> None:
@@ -56,24 +51,23 @@ def round_given(x: np.ndarray, out: np.ndarray, scales: np.ndarray, size: int, e
         >>> round_given(x, y, np.float32([[1.0]]), 2, element_of(wb.format("int8").rounder)); y
         array([[1., 7.]], dtype=float32)
     """
-    if scales.shape[1] > 1:
+    if scales.shape[1] > 1 or x.shape[1] <= CHUNK:
         over_chunks(
-            lambda a, b: _round_given(x[a:b], out[a:b], scales[a:b], size, e), len(x), x.shape[1]
+            lambda a, b: _round_given(x[a:b], out[a:b], scales[a:b], size, *e), len(x), x.shape[1]
         )
         return
-    same = x.ctypes.data == out.ctypes.data
-    for r, scale in enumerate(scales[:, 0]):
-        work = partial(_round_span, x[r], out[r], scale, e, same)
-        over_chunks(work, x.shape[1])
+    for row, target, scale in zip(x, out, scales[:, 0], strict=True):
+        over_chunks(partial(_round_span, row, target, scale, e), row.size)
 
 
-def _round_span(x, out, scale, e, in_place, start, stop):
+def _round_span(x, out, scale, e, start, stop):
     """One stretch of a row under one scale."""
-    _round_one_scale(x[start:stop], out[start:stop], scale, e, in_place)
+    _round_one_scale(x[start:stop], out[start:stop], scale, *e)
 
 
 @jit
-def _errors(x, scales, size, e, out):
+def _errors(x, scales, size, out, words, thresholds, values, tree, first):
+    e = Element(words, thresholds, values, tree, first)
     rows, cols = x.shape
     buffer = np.empty(PIECE, np.float32)
     for r in range(rows):
@@ -82,7 +76,8 @@ def _errors(x, scales, size, e, out):
             stop = min(b * size + size, cols)
             for start in range(b * size, stop, PIECE):
                 n = min(PIECE, stop - start)
-                _round_block(x[r, start : start + n], buffer[:n], scales[r, b], False, e)
+                part = x[r, start : start + n]
+                round_strip(part, buffer, 0, n, 1, scales[r, b : b + 1], False, e)
                 for j in range(n):
                     d = np.float64(buffer[j]) - np.float64(x[r, start + j])
                     total += d * d if d == d else 0.0
@@ -100,5 +95,5 @@ def squared_errors(x: np.ndarray, scales: np.ndarray, size: int, e: Element) -> 
         array([[0.25]])
     """
     out = np.empty(scales.shape, np.float64)
-    over_chunks(lambda a, b: _errors(x[a:b], scales[a:b], size, e, out[a:b]), len(x), x.shape[1])
+    over_chunks(lambda a, b: _errors(x[a:b], scales[a:b], size, out[a:b], *e), len(x), x.shape[1])
     return out

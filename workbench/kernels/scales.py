@@ -7,11 +7,13 @@ rounds amax to the element's mantissa first, ceil and rceil never clip (rceil lo
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from .cache import as_float32, as_int32, jit
+from .parameters import fast_float, words_of
 from .steps import CUT, FastFloat, cut, saturated
 
 EXACT, ROUNDED, POWER_OF_TWO = range(3)
@@ -39,6 +41,40 @@ class ScaleRule(NamedTuple):
     smallest: np.float32
     whole: np.float32
     poison: np.bool_
+
+    def words(self) -> np.ndarray:
+        """All fields as one array, which kernels take quickly and `rule_of` reads back."""
+        words = _words(self._replace(whole=np.float32(1))).copy()
+        words[_WHOLE_AT] = self.whole.view(np.int32)
+        return words
+
+
+_WHOLE_AT = 8
+
+
+@lru_cache(maxsize=256)
+def _words(rule: ScaleRule) -> np.ndarray:
+    """The words of a rule whose tensor has no scale of its own."""
+    plain = rule._replace(poison=np.int32(rule.poison), format=())
+    return words_of(*plain, rule.format)
+
+
+@jit
+def rule_of(words):
+    """The ScaleRule that `ScaleRule.words` wrote."""
+    return ScaleRule(
+        words[0],
+        words[1],
+        as_float32(words[2]),
+        words[3],
+        words[4],
+        words[5],
+        words[6],
+        fast_float(words, 10),
+        as_float32(words[7]),
+        as_float32(words[8]),
+        words[9] != 0,
+    )
 
 
 @jit
@@ -77,7 +113,8 @@ def scale_of(amax, p):
 
 
 @jit
-def _scales(amax, out, p):
+def _scales(amax, out, words):
+    p = rule_of(words)
     for i in range(amax.size):
         a = amax[i]
         if a < np.float32(np.inf):
@@ -95,5 +132,5 @@ def scales_of(amax: np.ndarray, p: ScaleRule) -> np.ndarray:
         array([1.   , 1.   , 0.125], dtype=float32)
     """
     out = np.empty(amax.shape, np.float32)
-    _scales(np.ascontiguousarray(amax, np.float32).reshape(-1), out.reshape(-1), p)
+    _scales(np.ascontiguousarray(amax, np.float32).reshape(-1), out.reshape(-1), p.words())
     return out

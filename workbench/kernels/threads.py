@@ -71,8 +71,7 @@ def over_chunks(work: Callable[[int, int], object], size: int, values_each: int 
         >>> over_chunks(lambda a, b: b - a, 3)
         [3]
     """
-    count = thread_count()
-    if count == 1 or size * values_each < SERIAL_BELOW or size < 2:
+    if size * values_each < SERIAL_BELOW or size < 2 or (count := thread_count()) == 1:
         return [work(0, size)] if size else []
     step = max(1, CHUNK // max(1, values_each))
     parts = spans(size, step)

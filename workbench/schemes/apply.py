@@ -38,26 +38,40 @@ def round_into(
 
 
 def _fused(scheme: Scheme, x: np.ndarray, layout: Layout, rounding: str) -> bool:
-    """Whether the fused kernels serve: float32 to nearest-even, absmax, symmetric, no tiles."""
-    plain = scheme.scale.range.kind == "absmax" and not scheme.scale.zero_point
-    simple = layout.stack == 1 and rounding == "nearest_even" and x.dtype == np.float32
-    return plain and simple and scheme.element.rounder.has_fast_path
+    """Whether the fused kernels serve: float32 to nearest-even, absmax, no tiles.
+
+    Two levels with a zero point are left out, since the tensor's scale needs all ranges first.
+    """
+    plain = scheme.scale.range.kind == "absmax" and layout.stack == 1
+    simple = rounding == "nearest_even" and x.dtype == np.float32
+    levels = not (scheme.scale.zero_point and scheme.scale.two_level)
+    return plain and simple and levels and scheme.element.rounder.has_fast_path
 
 
 def _round_fused(scheme: Scheme, x: np.ndarray, out: np.ndarray, layout: Layout) -> None:
-    """One pass over memory for blocks; whole tensors and two levels look for the maximum first."""
-    from ..kernels import blocks, scaled
-
+    """Round by the fused kernels on rows of the array itself where its strides allow."""
     last = layout.axis == x.ndim - 1 or x.ndim == 0
-    same = x.ctypes.data == out.ctypes.data
-    overlap = np.may_share_memory(x, out)
-    direct = last and x.flags.c_contiguous and out.flags.c_contiguous and (same or not overlap)
+    apart = arrays.same_memory(x, out) or not np.may_share_memory(x, out)
+    direct = last and x.flags.c_contiguous and out.flags.c_contiguous and apart
     if direct:
         rows = x.reshape(layout.rows, layout.cols)
         target = out.reshape(layout.rows, layout.cols)
     else:
         rows = layout.to_rows(x)
         target = np.empty_like(rows)
+    _round_rows(scheme, rows, target, layout)
+    if not direct:
+        out[...] = layout.from_rows(target)
+
+
+def _round_rows(scheme: Scheme, rows: np.ndarray, target: np.ndarray, layout: Layout) -> None:
+    """Write rounded rows to `target`: one pass for blocks, two for whole tensors and two levels."""
+    from ..kernels import affine, blocks, scaled
+    from .ranges import affine_rule
+
+    if scheme.scale.zero_point:
+        affine.round_affine(rows, target, layout.size, affine_rule(scheme), *scheme.code_range)
+        return
     element = blocks.element_of(scheme.element.rounder)
     whole = whole_scale(scheme, rows)
     if layout.size > LARGE:
@@ -65,8 +79,6 @@ def _round_fused(scheme: Scheme, x: np.ndarray, out: np.ndarray, layout: Layout)
         scaled.round_given(rows, target, scales, layout.size, element)
     else:
         blocks.round_blocks(rows, target, layout.size, scheme.rule(whole), element)
-    if not direct:
-        out[...] = layout.from_rows(target)
 
 
 def whole_scale(scheme: Scheme, rows: np.ndarray) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from .layout import Layout
 
 if TYPE_CHECKING:
+    from ..kernels.scales import ScaleRule
     from .scheme import Scheme
 
 SEARCHED = np.linspace(1.0, 0.2, 65).astype(np.float32)  # shares of the full range that are tried
@@ -122,6 +123,14 @@ def _extent(scheme: Scheme, rows: np.ndarray, layout: Layout) -> tuple[np.ndarra
     return np.minimum(low, 0).astype(np.float32), np.maximum(high, 0).astype(np.float32)
 
 
+def affine_rule(scheme: Scheme, whole: float = 1.0) -> ScaleRule:
+    """The kernel's rule for the scale of a range that all codes share out."""
+    first, last = scheme.code_range
+    codes = np.float32(last - first)
+    exponent = np.int32(np.frexp(codes)[1] - 1)
+    return scheme.rule(whole)._replace(q=codes, q_exponent=exponent)
+
+
 def _affine(
     scheme: Scheme, low: np.ndarray, high: np.ndarray, whole: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -129,9 +138,6 @@ def _affine(
     from ..kernels.scales import scales_of
 
     first, last = scheme.code_range
-    codes = np.float32(last - first)
-    exponent = np.int32(np.frexp(codes)[1] - 1)
-    rule = scheme.rule(whole)._replace(q=codes, q_exponent=exponent)
-    scales = scales_of(high - low, rule)
+    scales = scales_of(high - low, affine_rule(scheme, whole))
     zeros = np.clip(first - np.rint(low / scales), first, last)
     return scales, zeros.astype(np.float32)

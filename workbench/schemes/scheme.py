@@ -93,7 +93,11 @@ class Scheme:
 
     def rule(self, whole: float = 1.0) -> ScaleRule:
         """The kernel's rule for a block's scale; `whole` is the tensor's scale of two levels."""
-        from ..kernels.blocks import no_fast_float
+        return self._rule if whole == 1 else self._rule._replace(whole=np.float32(whole))
+
+    @cached_property
+    def _rule(self) -> ScaleRule:
+        from ..kernels.elements import no_fast_float
         from ..kernels.scales import EXACT, POWER_OF_TWO, ROUNDED, ScaleRule
 
         level = self.scale.levels[0]
@@ -110,7 +114,7 @@ class Scheme:
             high=np.int32(high),
             format=stored.rounder.fast if stored else no_fast_float(),
             smallest=np.float32(stored.smallest if stored else 0),
-            whole=np.float32(whole),
+            whole=np.float32(1),
             poison=np.bool_(level.name == "e8m0"),
         )
 
