@@ -55,13 +55,15 @@ def _add_servers(commands) -> None:
 def _lab(options: argparse.Namespace) -> int:
     from workbench.apps import launch
 
-    return launch.lab(options.port or launch.LAB_PORT, not options.no_browser)
+    port = launch.LAB_PORT if options.port is None else options.port
+    return launch.lab(port, not options.no_browser)
 
 
 def _serve(options: argparse.Namespace) -> int:
     from workbench.apps import launch
 
-    return launch.serve(options.port or launch.SERVE_PORT, not options.no_browser)
+    port = launch.SERVE_PORT if options.port is None else options.port
+    return launch.serve(port, not options.no_browser)
 
 
 def _add_formats(commands) -> None:

@@ -1,0 +1,90 @@
+"""The command `workbench`: what it prints, and that a refusal is one line and status 2."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from workbench import cli, formats
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Exit status, output and errors of one command line."""
+    status = cli.main(arguments)
+    return status, *capsys.readouterr()
+
+
+def test_formats_prints_every_format_once(capsys):
+    status, out, _ = run(capsys, "formats")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == formats.names()
+
+
+def test_formats_as_json_agrees_with_the_formats(capsys):
+    _, out, _ = run(capsys, "formats", "--json")
+    for row in json.loads(out):
+        found = formats.parse(row["name"])
+        assert (row["bits"], row["count"], row["max"]) == (found.bits, len(found), found.max)
+
+
+def test_one_format_prints_its_values(capsys):
+    _, out, _ = run(capsys, "formats", "fp4")
+    assert out.splitlines()[-1] == "-6 -4 -3 -2 -1.5 -1 -0.5 0 0.5 1 1.5 2 3 4 6"
+
+
+def test_one_format_as_json_has_every_value(capsys):
+    _, out, _ = run(capsys, "formats", "e4m3fn", "--json")
+    assert json.loads(out)["values"] == formats.parse("e4m3fn").values.tolist()
+
+
+def test_a_wide_format_points_to_json_for_its_values(capsys):
+    _, out, _ = run(capsys, "formats", "bf16")
+    assert "--json" in out
+    assert len(out) < 1000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("formats", "e4m3nf"),
+        ("models", "get", "smollm3"),
+        ("lab", "--port", "99999"),
+        ("serve", "--port", "0"),
+    ],
+)
+def test_a_refusal_is_one_line_and_status_2(capsys, arguments):
+    status, out, errors = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert errors.count("\n") == 1
+    assert errors.count(" → ") == 2
+
+
+def test_models_lists_the_shipped_ones_first(capsys):
+    _, out, _ = run(capsys, "models", "list")
+    assert out.startswith("reference ")
+
+
+def test_doctor_has_advice_for_each_missing_thing(capsys):
+    _, out, _ = run(capsys, "doctor", "--json")
+    findings = json.loads(out)
+    assert {"processor", "cores", "memory", "numba", "browser", "[models]"} <= {
+        finding["topic"] for finding in findings
+    }
+    assert all(finding["missing"] == bool(finding["advice"]) for finding in findings)
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -m workbench.cli formats --json | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+def test_every_command_explains_itself(capsys):
+    for command in ("lab", "serve", "report", "formats", "models", "bench", "doctor"):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([command, "--help"])
+        assert ended.value.code == 0
+    assert "doctor" in capsys.readouterr().out
