@@ -17,7 +17,8 @@ from ..views.error_field import CAUSES, ErrorField, tabulate
 from ..views.summaries import Grid, Histogram, grid_of
 
 CHUNK = 1 << 19
-LEAST = 1e-300
+PLAIN, MOVED, ONE_SCALE = "as it is", "moved", "one scale for the tensor"
+MANY_SCALES = "at the scale of a middle block"
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,11 @@ class Scales:
         factor = np.float32(2.0**shift)
         if scheme.scale is None:
             layout = Layout.of(array.shape, -1, Scale())
-            return cls(layout, np.full((1, 1), factor), None, "as it is" if not shift else "moved")
+            return cls(layout, np.full((1, 1), factor), None, MOVED if shift else PLAIN)
         layout = Layout.of(array.shape, -1, scheme.scale)
         chosen = apply.choose_scales(scheme, layout.to_rows(array), layout)
         scales, zeros = chosen.scales, chosen.zeros
-        note = "one scale for the tensor" if scales.size == 1 else "at the scale of a middle block"
+        note = ONE_SCALE if scales.size == 1 else MANY_SCALES
         return cls(layout, scales * factor, zeros, note)
 
     @property

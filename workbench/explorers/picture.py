@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics.error import error
 from ..views.channel_fan import Fan
 from ..views.metrics_table import Figures
 from ..views.summaries import Grid, Histogram
@@ -16,6 +17,7 @@ from . import measure, reading
 from .measure import Measured
 from .sources import Source
 
+ONE = (measure.PLAIN, measure.MOVED, measure.ONE_SCALE)
 MOST_EXACT = 1 << 25  # values above this are measured on a sample
 
 
@@ -47,7 +49,7 @@ class Picture:
     @property
     def reaches(self) -> list[Grid]:
         """Grids of the schemes with one scale for the tensor."""
-        return [one.grid for one in self.measured if one.grid.note in reading.ONE_SCALE]
+        return [one.grid for one in self.measured if one.grid.note in ONE]
 
     def grids_over(self, channel: int | None) -> list[Grid]:
         """The grid of each scheme; over a channel, without the tensor's counts."""
@@ -98,7 +100,7 @@ def exactly(
         one = measure.exact(scheme, array, edges, rounding, shift, provenance, stop)
         if one is None:
             return None
-        measured.append(reading.with_causes(one, scheme, array, rounding, shift))
+        measured.append(_with_scale_cause(one, scheme, array, rounding, shift))
     return Picture(
         source,
         replace(reading.histogram(source), provenance=provenance),
@@ -107,6 +109,17 @@ def exactly(
         reading.fan(source),
         provenance,
     )
+
+
+def _with_scale_cause(
+    one: Measured, scheme: Any, array: np.ndarray, rounding: str, shift: float
+) -> Measured:
+    """The causes with the part that rounding the scales had, where the metrics define it."""
+    rounds = scheme.scale is not None and scheme.scale.levels[0].name != "f32"
+    if not rounds or shift or rounding != "nearest_even":
+        return one
+    report = error(array, scheme)
+    return replace(one, field=replace(one.field, causes=report.causes))
 
 
 def _figures(one: Measured, scheme: Any, source: Source) -> Figures:

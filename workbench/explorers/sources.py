@@ -6,9 +6,10 @@ here, `file:PATH#TENSOR` is in a checkpoint of the user's, `array:NAME` was pass
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from threading import RLock
 from typing import Any
@@ -27,6 +28,7 @@ SYNTHETIC: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "uniform": lambda rng, n: rng.random(n, np.float32) * 2 - 1,
 }
 MOST_SYNTHETIC = 1 << 24
+MOST_CHANNELS = 1 << 14
 _arrays: dict[str, np.ndarray] = {}
 _stamps = itertools.count(1)
 _lock = RLock()
@@ -41,7 +43,7 @@ class Source:
         label: what a heading calls it.
         shape: of the tensor.
         load: reads or computes the values; may take long.
-        shipped: the sketch that came with the package, if there is one.
+        shipped: gives the sketch that came with the package, if there is one.
         stamp: tells an array of a notebook from the next one of the same name.
     """
 
@@ -49,7 +51,7 @@ class Source:
     label: str
     shape: tuple[int, ...]
     load: Callable[[], np.ndarray] = field(repr=False, compare=False)
-    shipped: Any = field(default=None, repr=False, compare=False)
+    shipped: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
     stamp: int = 0
 
     @cached_property
@@ -60,25 +62,53 @@ class Source:
 
     @cached_property
     def sketch(self) -> Any:
-        """The sketch: the shipped one, or one pass over the values."""
-        if self.shipped is not None:
-            return self.shipped
-        from ..sketches import sketch
+        """The sketch: the shipped one, or one pass over the values; with channels."""
+        shipped = self.shipped() if self.shipped is not None else None
+        if shipped is not None and self._fits(shipped.channels):
+            return shipped
+        from ..sketches import ChannelHistogram, sketch
 
         with _lock:
-            return sketch(self.array)
+            if len(self.shape) > 1:
+                return sketch(self.array, channels=self.channel_axis, source=self.label)
+            whole = ChannelHistogram.of(self.array.reshape(1, -1), 0)
+            return replace(sketch(self.array, source=self.label), channels=whole)
+
+    def _fits(self, channels: Any) -> bool:
+        """Whether a shipped sketch's channels are the ones shown."""
+        dims = len(self.shape)
+        return channels is not None and (channels.axis - self.channel_axis) % dims == 0
+
+    def sketch_with(self, geometry: Any) -> Any:
+        """The sketch with the blocks of a geometry, added by a pass over the values if need be.
+
+        `WorkbenchError` where the values are not at hand without a forward pass.
+        """
+        from ..sketches.blocks import BlockSketch
+
+        with _lock:
+            sketch = self.sketch
+            if str(geometry) not in sketch.blocks:
+                if not self.quick:
+                    raise WorkbenchError(
+                        str(geometry),
+                        "the shipped sketch lacks these blocks",
+                        "wait for the values",
+                    )
+                sketch.blocks[str(geometry)] = BlockSketch.of(self.array, geometry)
+            return sketch
 
     @property
     def channels(self) -> int:
-        """How many channels: the last axis of an activation, the first of any other tensor."""
-        if not self.shape:
-            return 1
+        """How many channels there are; a vector is one."""
         return self.shape[self.channel_axis] if len(self.shape) > 1 else 1
 
     @property
     def channel_axis(self) -> int:
-        """The axis whose indices are channels."""
-        return -1 if self.text.startswith("activation:") else 0
+        """The axis whose indices are channels: features of activations, outputs of weights."""
+        by_token = self.text.startswith(("activation:", "synthetic:"))
+        many = bool(self.shape) and self.shape[0] > MOST_CHANNELS
+        return -1 if by_token or many else 0
 
     @property
     def count(self) -> int:
@@ -88,7 +118,7 @@ class Source:
     @property
     def quick(self) -> bool:
         """Whether the values are at hand without a forward pass."""
-        return self.shipped is None or not self.text.startswith("activation:")
+        return not self.text.startswith("activation:") or "array" in self.__dict__
 
 
 def keep(array: Any, name: str = "x") -> str:
@@ -134,47 +164,42 @@ def names(kind: str) -> list[str]:
 
         return [i.name for i in models.tensors("reference").infos if len(i.shape) > 1]
     if kind == "activation":
-        weights = set(_reference_weights())
-        return [name for name in _reference_sketches() if name not in weights]
+        from .. import models
+
+        return [name for name in models.reference_sketches() if name.endswith(".input")]
     return list({"synthetic": SYNTHETIC, "array": _arrays}.get(kind, ()))
-
-
-@lru_cache(maxsize=1)
-def _reference_sketches() -> dict[str, Any]:
-    from .. import models
-
-    return dict(models.reference_sketches())
-
-
-def _reference_weights() -> list[str]:
-    from .. import models
-
-    return list(models.tensors("reference"))
 
 
 def _weight(text: str, name: str) -> Source:
     from .. import models
 
     checkpoint = models.tensors("reference")
-    info = checkpoint.info(name)
-    return Source(text, name, info.shape, lambda: checkpoint[name])
+    info, sketch = checkpoint.info(name), None
+    with contextlib.suppress(WorkbenchError):  # without shipped sketches, one pass makes them
+        shipped = models.reference_sketches()
+        sketch = (lambda: shipped[name]) if name in shipped else None
+    return Source(text, name, info.shape, lambda: checkpoint[name], sketch)
 
 
 def _activation(text: str, name: str) -> Source:
-    sketches = _reference_sketches()
+    from .. import models
+
+    shipped = models.reference_sketches()
     if name not in names("activation"):
         raise unknown("activation of the reference model", name, names("activation"))
-    shipped = sketches[name]
-    return Source(text, f"input of {name}", tuple(shipped.shape), lambda: _captured(name), shipped)
+    return Source(
+        text, name, shipped.info(name).shape, lambda: _captured(name), lambda: shipped[name]
+    )
 
 
 def _captured(name: str) -> np.ndarray:
     """The inputs of a layer on the held-out text: a forward pass, which needs torch."""
+    layer = name.removesuffix(".input")
     from .. import models
     from ..models.capture import capture_inputs
 
     model, text = models.load("reference"), models.held_out_text()
-    return capture_inputs(model, text, [name])[name]
+    return capture_inputs(model, text, [layer])[layer]
 
 
 def _synthetic(text: str, rest: str) -> Source:
