@@ -1,9 +1,10 @@
 """Histograms of blocks that share a scale, each block brought to one unit first.
 
 A block's unit is the power of two under its largest magnitude, or that magnitude itself (or the
-width of its range). Values are counted in bins of their magnitude in that unit, apart for classes of
-the largest magnitude's mantissa, so that a scale is one number for all values of a cell. Each cell
-keeps the count, the weight (the sum of unit^2) and the two weighted moments about the bin's edge.
+width of its range). Values are counted in bins of their magnitude in that unit, apart for classes
+of the largest magnitude's mantissa, so that a scale is one number for all values of a cell. Each
+cell keeps the count, the weight (the sum of unit^2) and the two weighted moments about the bin's
+edge.
 """
 
 from __future__ import annotations
@@ -206,3 +207,49 @@ def block_ends(x: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     low, high = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     over_chunks(lambda a, b: _spans_of(x[a:b], size, low[a:b], high[a:b]), x.shape[0], x.shape[1])
     return low, high
+
+
+@jit
+def _merge(group_of_class, kind, row, bin_, moments, count, bins, out, place):
+    for i in range(kind.size):
+        group = group_of_class[kind[i]]
+        key = (group * 2 + row[i] % 2) * bins + bin_[i]
+        place[i] = key
+        if group >= 0:
+            cell = out[key]
+            cell[0] += moments[i, 0]
+            cell[1] += moments[i, 1]
+            cell[2] += moments[i, 2]
+            cell[3] += count[i]
+
+
+def merge_classes(
+    group_of_class: np.ndarray,
+    places: tuple[np.ndarray, np.ndarray, np.ndarray],
+    moments: np.ndarray,
+    count: np.ndarray,
+    bins: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The cells of classes that belong to one group put together.
+
+    Args:
+        group_of_class: the group of each class, -1 to leave it out.
+        places: class, row and bin of each cell.
+        moments: (cells, 3) float64.
+        count: (cells,) float64.
+        bins: how many bins there are.
+
+    Returns:
+        (groups * 2 * bins, 4) of moments and count by group, sign and bin; and where each cell
+        went (negative where it was left out).
+
+    Example:
+        >>> one = np.zeros(1, np.int64)
+        >>> cells, place = merge_classes(one, (one, one, one), np.ones((1, 3)), np.ones(1), 2)
+        >>> cells.shape, place.tolist()
+        ((4, 4), [0])
+    """
+    groups = int(group_of_class.max(initial=-1)) + 1
+    out, place = np.zeros((groups * 2 * bins, 4)), np.empty(count.size, np.int64)
+    _merge(group_of_class.astype(np.int64), *places, moments, count, bins, out, place)
+    return out, place

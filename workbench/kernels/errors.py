@@ -59,8 +59,11 @@ def error_sums(
     """The figures of `FIELDS` for one chunk, in float64 and in order.
 
     Args:
-        x: flat values; y: what they become; plain: what they would become with unrounded scales.
-        scale, zero: the scale and the zero point of every value.
+        x: flat values.
+        y: what they become.
+        plain: what they would become with unrounded scales.
+        scale: the scale of every value.
+        zero: the zero point of every value.
         limits: where clipping begins, in the format's units before the zero point.
 
     Example:

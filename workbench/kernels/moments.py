@@ -1,10 +1,11 @@
 """The squared error of bins of values under a format, from three moments of each bin.
 
-A bin holds magnitudes from `low` to `low + width`; its weight and the first two moments about `low`
-are known. Where all of a bin becomes one value, its error is exact. Where a decision threshold t cuts
-it, the error is that of the lower value less 2 d P with P the sum of (x - t) above t, and P is bounded
-by parabolas and chords that lie under and over (x - t)+ on the bin, whatever the values in it are;
-the estimate takes a density that is linear in the bin and has its mean.
+A bin holds magnitudes from `low` to `low + width`; its weight and the first two moments about
+`low` are known. Where all of a bin becomes one value, its error is exact. Where a decision
+threshold t cuts it, the error is that of the lower value less 2 d P with P the sum of (x - t)
+above t, and P is bounded by parabolas and chords that lie under and over (x - t)+ on the bin,
+whatever the values in it are; the estimate takes a density that is linear in the bin and has its
+mean.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def above(thresholds, x):
 
 @jit
 def _excess(weight, first, second, width, t):
-    """Bounds and an estimate of the sum of (x - t)+ in a bin, t and moments about its lower edge."""
+    """Bounds and an estimate of the sum of (x - t)+ in a bin; all about its lower edge."""
     mean = first / weight
     variance = max(0.0, second / weight - mean * mean)
     least = max(0.0, max(first - weight * t, (second - t * first) / width))
@@ -156,10 +157,11 @@ def bin_errors(
     scale: np.ndarray,
     ladder: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    """The squared error of every bin: by cause, its lower and upper bound, and the largest of one value.
+    """Every bin's squared error by cause, its lower and upper bound, and the largest of one value.
 
     Args:
-        low, width: the bins' edges, as magnitudes, float64.
+        low: the bins' lower edges, as magnitudes, float64.
+        width: their widths.
         side: 0 for positive and 1 for negative values, int64.
         moments: (bins, 3): weight, sum of (|x| - low), sum of (|x| - low)^2; weights positive.
         scale: float64, one a bin or a single one.
@@ -223,8 +225,8 @@ def cut_bins(
     """Bins cut where their rounding or its cause changes; arguments as for `bin_errors`.
 
     Returns:
-        (pieces, 7) float64: the bin's index, the piece's ends, the value it becomes, the local step,
-        its cause (0 rounding, 1 clipping, 2 underflow), and the value's place in the ladder.
+        (pieces, 7) float64: the bin's index, the piece's ends, the value it becomes, the local
+        step, its cause (0 rounding, 1 clipping, 2 underflow), and the value's place in the ladder.
 
     Example:
         >>> one, t, v = np.ones(1), np.array([0.5, 1.5]), np.array([0.0, 1.0, 2.0])

@@ -40,7 +40,9 @@ def pool_magnitudes(
     """The largest |x| of every tile of `height` x `width`, of every row and of every column.
 
     Args:
-        x: (rows, cols) float32 or float64; NaN counts as infinite. The last tiles may be smaller.
+        x: (rows, cols) float32 or float64; NaN counts as infinite.
+        height: rows of a tile; the last may be lower.
+        width: columns of a tile; the last may be narrower.
 
     Returns:
         Float32 arrays (tiles down, tiles across), (rows,), (cols,).

@@ -1,7 +1,7 @@
 """The exact error of a tensor under a scheme, split by cause, with bounded memory.
 
-Values are worked through in pieces of about a megabyte; the sums of the pieces are float64 and added
-in order, so that the report is the same for any number of threads.
+Values are worked through in pieces of about a megabyte; the sums of the pieces are float64 and
+added in order, so that the report is the same for any number of threads.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Single figures of how far a rounded tensor is from the original.
 
-All leave out positions where the original is NaN or infinite; a result that is NaN or infinite where
-the original is finite has an infinite error. Empty arrays have no error.
+All leave out positions where the original is NaN or infinite; a result that is NaN or infinite
+where the original is finite has an infinite error. Empty arrays have no error.
 """
 
 from __future__ import annotations

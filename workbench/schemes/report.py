@@ -1,4 +1,4 @@
-"""What quantizing a tensor costs: its squared error, how far from certain, and from which causes."""
+"""What quantizing a tensor costs: its squared error, how certain, and from which causes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small mergeable summaries of tensors: values, blocks, channels, and where the large values lie."""
+"""Small mergeable summaries of tensors: values, blocks, channels, and where large values lie."""
 
 from .channels import ChannelHistogram
 from .profile import ErrorProfile

@@ -1,8 +1,9 @@
 """The block sketch: values in the unit of their block, so that any shared scale is one number.
 
-Cells of one class of the block's largest magnitude (amax) are rounded under one scale, which makes
-power-of-two scales exact up to the bins. What remains open goes into the bounds: a class in which a
-scale changes, a float scale's own rounding, and blocks so small or large that their scale is clamped.
+Cells of one class of the block's largest magnitude (amax) are rounded under one scale, which
+makes power-of-two scales exact up to the bins. What remains open goes into the bounds: a class in
+which a scale changes, a float scale's own rounding, and blocks so small or large that their scale
+is clamped.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ..kernels.block_histograms import block_cells, block_ends, grid_edges
+from ..kernels.block_histograms import block_cells, block_ends, merge_classes
 from ..kernels.blocks import block_amax
 from ..schemes import Layout
 from .cells import Cells
-from .geometry import UNITS, Geometry
+from .geometry import UNITS, Geometry, edges_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ class BlockSketch:
     @cached_property
     def cells(self) -> Cells:
         """The cells in units of their blocks."""
-        low, width = grid_edges(UNITS[self.geometry.unit].grid)
+        low, width = edges_of(self.geometry.unit)
         _, row, bin_ = self.places
         return Cells(low[bin_], width[bin_], row % 2, self.moments, self.count.astype(np.float64))
 
@@ -94,6 +95,30 @@ class BlockSketch:
         first = np.concatenate([[0], cuts])
         last = np.concatenate([cuts - 1, [(1 << 23) - 1]])
         return 1 + first / (1 << 23), 1 + last / (1 << 23)
+
+    def merged(self, scale: np.ndarray, kept: np.ndarray) -> tuple[Cells, np.ndarray, np.ndarray]:
+        """The cells with those of classes that share a scale put together.
+
+        Args:
+            scale: one for each class.
+            kept: bool, the classes that take part.
+
+        Returns:
+            The cells, the scale of each, and for every cell of the sketch its place among them
+            (negative where its class does not take part).
+        """
+        low, width = edges_of(self.geometry.unit)
+        distinct, which = np.unique(scale, return_inverse=True)
+        group = np.where(kept, which, -1)
+        counts = self.cells.count
+        sums, key = merge_classes(group, self.places, self.moments, counts, low.size)
+        used = np.flatnonzero(sums[:, 3])
+        place = np.zeros(len(sums), np.int64)
+        place[used] = np.arange(used.size)
+        group, at = np.divmod(used, low.size)
+        moments = np.ascontiguousarray(sums[used, :3])
+        cells = Cells(low[at], width[at], group % 2, moments, sums[used, 3])
+        return cells, distinct[group // 2], np.where(key < 0, -1, place[key])
 
     def energy_where(self, exponents: np.ndarray) -> float:
         """What the squares of all values in blocks with these reference exponents cannot exceed.
@@ -112,7 +137,7 @@ class BlockSketch:
 
 
 def _references(rows: np.ndarray, layout: Layout, unit: str) -> tuple[np.ndarray, int]:
-    """Each row's block references, (rows, blocks) float32, and how many values special blocks hold."""
+    """Each row's block references, (rows, blocks) float32, and the values in special blocks."""
     with np.errstate(over="ignore"):
         narrow = rows.astype(np.float32, copy=False)
     amax = layout.reduce(block_amax(narrow, layout.size), np.maximum)

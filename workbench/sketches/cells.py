@@ -1,4 +1,4 @@
-"""Bins of magnitudes with their moments, and the squared error they have under a ladder of values."""
+"""Bins of magnitudes with their moments, and their squared error under a ladder of values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels.moments import LOWER, UPPER, WORST, bin_errors, cut_bins
+from ..kernels.moments import WORST, bin_errors, cut_bins
 from .ladder import Ladder
 
 
@@ -40,6 +40,16 @@ class Cells:
         """The weighted sum of squares of all bins."""
         return float(self.energies.sum())
 
+    def taken(self, which: np.ndarray) -> Cells:
+        """Some of the bins."""
+        names = ("low", "width", "side", "moments", "count")
+        return Cells(*(getattr(self, name)[which] for name in names))
+
+    def joined(self, other: Cells) -> Cells:
+        """These bins and others."""
+        names = ("low", "width", "side", "moments", "count")
+        return Cells(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
+
     def errors(self, ladder: Ladder, scale: float | np.ndarray) -> np.ndarray:
         """What `kernels.moments.bin_errors` gives for these bins under one scale, or one each."""
         scale = np.atleast_1d(np.asarray(scale, np.float64))
@@ -52,7 +62,7 @@ class Cells:
 
 
 class Estimate(NamedTuple):
-    """Sums over all bins: squared error by cause, its bounds, and the largest error of one value."""
+    """Sums over all bins: squared error by cause, its bounds, and one value's largest error."""
 
     rounding: float
     clipping: float
@@ -68,19 +78,35 @@ class Estimate(NamedTuple):
         return self.rounding + self.clipping + self.underflow + self.scale
 
 
-def estimate(errors: np.ndarray, plain: np.ndarray | None = None) -> Estimate:
-    """Sums of `Cells.errors`; `plain` has each bin's squared error under unrounded scales.
+def estimate(
+    errors: np.ndarray, plain: np.ndarray | None = None, place: np.ndarray | None = None
+) -> Estimate:
+    """Sums of `Cells.errors`.
+
+    Args:
+        errors: (bins, 6).
+        plain: the squared error of bins under unrounded scales.
+        place: the bin in `errors` that each of `plain` is a part of; None where they are the same.
 
     Example:
         >>> estimate(np.array([[1.0, 0, 0, 1, 1, 0.5]]), np.array([0.75])).scale
         0.25
     """
-    rounding, clipping, underflow = (float(v) for v in errors[:, :3].sum(axis=0))
+    rounding, clipping, underflow, lower, upper, _ = (float(v) for v in errors.sum(axis=0))
     unrounded = rounding
     if plain is not None:
-        total = errors[:, :3].sum(axis=1)
-        share = np.divide(errors[:, 0], total, out=(plain > 0).astype(float), where=total > 0)
-        unrounded = float((plain * share).sum())
-    lower, upper = float(errors[:, LOWER].sum()), float(errors[:, UPPER].sum())
+        total = total_of(errors)
+        share = np.divide(errors[:, 0], total, out=np.ones(total.size), where=total > 0)
+        unrounded = float((plain * (share if place is None else share[place])).sum())
     worst = float(errors[:, WORST].max(initial=0))
     return Estimate(unrounded, clipping, underflow, rounding - unrounded, lower, upper, worst)
+
+
+def total_of(errors: np.ndarray) -> np.ndarray:
+    """The squared error of each bin, of all causes.
+
+    Example:
+        >>> total_of(np.array([[1.0, 2.0, 3.0, 0, 0, 0]]))
+        array([6.])
+    """
+    return errors[:, 0] + errors[:, 1] + errors[:, 2]

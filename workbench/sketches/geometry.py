@@ -1,18 +1,19 @@
 """Which blocks a sketch looks at, and in which unit, so that a scheme can be read from it.
 
 A scheme whose scales are powers of two needs blocks in units of a power of two; float32 (or f16,
-bf16) scales need units of the block's largest magnitude; scales in a coarse float such as e4m3fn need
-fine classes of that magnitude; a zero point needs the width of the block's range.
+bf16) scales need units of the block's largest magnitude; scales in a coarse float such as e4m3fn
+need fine classes of that magnitude; a zero point needs the width of the block's range.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import WorkbenchError
-from ..kernels.block_histograms import Grid, grid_of
+from ..kernels.block_histograms import Grid, grid_edges, grid_of
 from ..schemes import Scale, Scheme
 
 
@@ -23,6 +24,17 @@ class Unit(NamedTuple):
     fold: bool
     cuts: np.ndarray
     grid: Grid
+
+
+@lru_cache(maxsize=8)
+def edges_of(unit: str) -> tuple[np.ndarray, np.ndarray]:
+    """The lower edge and the width of every bin of a unit.
+
+    Example:
+        >>> edges_of("power")[0][:2].tolist()
+        [1.0, 1.0078125]
+    """
+    return grid_edges(UNITS[unit].grid)
 
 
 def _rule_cuts() -> np.ndarray:
@@ -39,7 +51,7 @@ UNITS = {
     "power": Unit(True, False, _rule_cuts(), grid_of(7, 5, 40)),
     "amax": Unit(False, False, np.zeros(0, np.int64), grid_of(10, 7, 24)),
     "span": Unit(False, False, np.zeros(0, np.int64), grid_of(10, 7, 24)),
-    "fine": Unit(True, True, np.arange(1, 256, dtype=np.int64) << 15, grid_of(4, 4, 7)),
+    "fine": Unit(True, True, np.arange(1, 256, dtype=np.int64) << 15, grid_of(5, 2, 6)),
 }
 
 

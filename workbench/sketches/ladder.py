@@ -1,4 +1,4 @@
-"""A format as the steps of a ladder: its values, and the thresholds between which each is chosen."""
+"""A format as a ladder: its values, and the thresholds between which each is chosen."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def _special_counts(x: np.ndarray, counts, sums, squares) -> tuple[int, int, int
         total += int(counts[base + _INFINITY : base + 0x8000].sum())
         prefix, count = base + _INFINITY, int(counts[base + _INFINITY])
         if squares[prefix]:
-            count = int(np.count_nonzero(patterns(x) == _signed((prefix << 16))))
+            count = int(np.count_nonzero(patterns(x) == _signed(prefix << 16)))
         infinite.append(count)
     return total - sum(infinite), infinite[0], infinite[1]
 

@@ -1,4 +1,4 @@
-"""The error of a scheme by value: where on the axis it arises, how large in local steps, and why."""
+"""The error of a scheme by value: where on the axis it arises, in how many steps, and why."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def _largest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places and values of the largest finite magnitudes.
 
-    They lie in the cells with the largest maxima; a cell whose maximum is infinite is looked at too.
+    They lie in the cells with the largest maxima; infinite cells are looked at too.
     """
     if not pooled.size:
         return np.zeros((0, 2), np.int64), np.zeros(0, np.float32)

@@ -5,18 +5,19 @@ Every figure here is a sum of squared errors; `sketch.py` makes reports of them.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import WorkbenchError
-from ..formats import FloatFormat
+from ..formats import FloatFormat, Format
 from ..kernels.moments import LOWER, UPPER
 from ..kernels.scales import scales_of
 from ..schemes import ScaleFormat, Scheme
 from ..schemes.ranges import SEARCHED
 from .blocks import BlockSketch
-from .cells import Cells, Estimate, estimate
+from .cells import Cells, Estimate, estimate, total_of
 from .ladder import Ladder, ladder_between, ladder_of, whole_numbers
 from .prefix import PrefixSketch
 
@@ -63,7 +64,7 @@ def read_values(values: PrefixSketch, scheme: Scheme) -> Reading:
     errors, plain = cells.errors(ladder, middle), None
     if not _plain(scheme):
         unrounded = max(np.float32(reach / scheme.largest), np.float32(1e-45))
-        plain = cells.errors(ladder, float(unrounded))[:, :3].sum(axis=1)
+        plain = total_of(cells.errors(ladder, float(unrounded)))
     return Reading(cells, ladder, middle, estimate(errors, plain), wobble)
 
 
@@ -87,7 +88,7 @@ def _read_search(values: PrefixSketch, scheme: Scheme) -> Reading:
     plain = None
     if not _plain(scheme):
         exact = float(reaches[best] / np.float32(scheme.largest))
-        plain = cells.errors(ladder, exact)[:, :3].sum(axis=1)
+        plain = total_of(cells.errors(ladder, exact))
     sums = estimate(results[best], plain)._replace(lower=lower, upper=upper)
     return Reading(cells, ladder, _scales(scheme, reaches[best])[0], sums)
 
@@ -113,7 +114,7 @@ def _read_zero_point(values: PrefixSketch, scheme: Scheme) -> Reading:
     errors, plain = values.cells.errors(ladder, float(scales[0, 0])), None
     if not _plain(scheme):
         unrounded = float((ends[1] - ends[0])[0, 0]) / (last - first) or 1.0
-        plain = values.cells.errors(ladder, unrounded)[:, :3].sum(axis=1)
+        plain = total_of(values.cells.errors(ladder, unrounded))
     return Reading(values.cells, ladder, float(scales[0, 0]), estimate(errors, plain))
 
 
@@ -155,19 +156,24 @@ def _read_classes(values: PrefixSketch, blocks: BlockSketch, scheme: Scheme) -> 
         scales_of(np.float32(np.ldexp(end, exponent)), rule) / np.float32(2.0**exponent)
         for end in blocks.class_ends
     )
-    kind = blocks.places[0]
-    ladder, cells = ladder_of(scheme.element), blocks.cells
-    errors = cells.errors(ladder, first[kind].astype(np.float64))
-    if (first != last).any():
-        errors = _mixed(cells, ladder, errors, first, last, kind, exponent, rule, blocks)
-    sums = estimate(errors, _unrounded(blocks, ladder, scheme, kind))
-    return Reading(
-        cells, ladder, first[kind].astype(np.float64), sums, 0.0, blocks.energy_where(outside)
-    )
+    ladder, kind = ladder_of(scheme.element), blocks.places[0]
+    first, last = first.astype(np.float64), last.astype(np.float64)
+    cells, scale, places = blocks.merged(first, first == last)
+    errors, open_ = cells.errors(ladder, scale), places < 0
+    if open_.any():
+        part = blocks.cells.taken(open_)
+        share = _share_of_first(blocks, first, exponent, rule)[kind[open_]]
+        mixed = _mixed(part, ladder, first[kind[open_]], last[kind[open_]], share)
+        places[open_] = cells.low.size + np.arange(part.low.size)
+        cells, errors = cells.joined(part), np.concatenate([errors, mixed])
+        usual = np.where(share >= 0.5, first[kind[open_]], last[kind[open_]])
+        scale = np.concatenate([scale, usual])
+    sums = estimate(errors, _unrounded(blocks, scheme), places)
+    return Reading(cells, ladder, scale, sums, 0.0, blocks.energy_where(outside))
 
 
 def _class_frame(values: PrefixSketch, scheme: Scheme) -> tuple[float, int, np.ndarray]:
-    """The tensor's own scale, an exponent at which no scale is clamped, and those where one may be."""
+    """The tensor's own scale, an exponent that clamps no scale, and those that may."""
     assert scheme.scale is not None
     level = scheme.scale.levels[0]
     reach = np.arange(256) - 127
@@ -186,31 +192,21 @@ def _class_frame(values: PrefixSketch, scheme: Scheme) -> tuple[float, int, np.n
     return whole, middle, (reach < least) | (reach > most + 1)
 
 
-def _mixed(cells, ladder, errors, first, last, kind, exponent, rule, blocks) -> np.ndarray:
-    """Errors where a class has two scales: shared out evenly over the class, bounded by either.
+def _mixed(
+    part: Cells, ladder: Ladder, one: np.ndarray, other: np.ndarray, share: np.ndarray
+) -> np.ndarray:
+    """Errors of cells whose class has two scales: `share` of it the first, bounded by either.
 
     On one bin the two squared errors differ by no more than they do where its rounding changes; any
     part of the weight may lie on either side.
     """
-    open_ = (first != last)[kind]
-    part = Cells(
-        *(getattr(cells, name)[open_] for name in ("low", "width", "side", "moments", "count"))
-    )
-    own = kind[open_]
-    one, other = first[own].astype(np.float64), last[own].astype(np.float64)
-    second = part.errors(ladder, other)
-    share = _share_of_first(blocks, first, exponent, rule)[own]
-    weight = part.moments[:, 0]
-    spread = weight * _largest_difference(part, ladder, one, other)
-    before = errors[open_]
-    mixed = share[:, None] * before + (1 - share[:, None]) * second
-    mixed[:, LOWER] = np.maximum(
-        0, np.maximum(before[:, LOWER] - spread, second[:, LOWER] - spread)
-    )
-    mixed[:, UPPER] = np.minimum(before[:, UPPER] + spread, second[:, UPPER] + spread)
-    errors = errors.copy()
-    errors[open_] = mixed
-    return errors
+    before, after = part.errors(ladder, one), part.errors(ladder, other)
+    spread = part.moments[:, 0] * _largest_difference(part, ladder, one, other)
+    mixed = share[:, None] * before + (1 - share[:, None]) * after
+    low, high = (np.stack([before[:, c], after[:, c]]) for c in (LOWER, UPPER))
+    mixed[:, LOWER] = np.maximum(0, (low - spread).max(axis=0))
+    mixed[:, UPPER] = (high + spread).min(axis=0)
+    return mixed
 
 
 def _largest_difference(
@@ -240,7 +236,7 @@ def _nearest(ladder: Ladder, x: np.ndarray, side: np.ndarray, scale: np.ndarray)
 
 
 def _share_of_first(blocks: BlockSketch, first: np.ndarray, exponent: int, rule) -> np.ndarray:
-    """The part of each class, by its references' logarithm, whose scale is that of its beginning."""
+    """The part of each class, by logarithm, whose scale is that of its beginning."""
     low, high = blocks.class_ends
     places = (np.arange(16) + 0.5) / 16
     inner = low[:, None] * (high / low)[:, None] ** places
@@ -248,15 +244,23 @@ def _share_of_first(blocks: BlockSketch, first: np.ndarray, exponent: int, rule)
     return (scales == first[:, None]).mean(axis=1)
 
 
-def _unrounded(blocks: BlockSketch, ladder: Ladder, scheme: Scheme, kind: np.ndarray) -> np.ndarray:
-    """Each cell's squared error, had its blocks unrounded scales.
+def _unrounded(blocks: BlockSketch, scheme: Scheme) -> np.ndarray:
+    """Each cell's squared error, had its blocks unrounded scales: an estimate."""
+    return _unrounded_of(blocks, scheme.element, scheme.largest)
 
-    A block's largest value would have none, as it would be the format's largest. The others are
-    averaged over two places of their class.
+
+@lru_cache(maxsize=32)
+def _unrounded_of(blocks: BlockSketch, element: Format, largest: float) -> np.ndarray:
+    """The same, for scales that bring each block's largest magnitude to `largest`.
+
+    That value itself would have no error. The others are taken at two places of what their blocks'
+    largest magnitude can be: within the class, and above them.
     """
-    low, high = blocks.class_ends
+    kind, cells = blocks.places[0], blocks.cells
+    low, high = (end[kind] for end in blocks.class_ends)
+    least = np.minimum(np.maximum(low, cells.low + 0.5 * cells.width), high)
     total = np.zeros(kind.size)
     for place in (0.25, 0.75):
-        scale = (low * (high / low) ** place / scheme.largest)[kind]
-        total += 0.5 * blocks.cells.errors(ladder, scale)[:, :3].sum(axis=1)
+        scale = least ** (1 - place) * high**place / largest
+        total += 0.5 * total_of(cells.errors(ladder_of(element), scale))
     return np.where(blocks.top, 0.0, total)

@@ -1,7 +1,7 @@
 """A sketch of a tensor: everything a slider needs, in about a hundred kilobytes.
 
-It holds the values by the upper half of their float32 pattern, the blocks of the geometries asked for,
-and, where wanted, a histogram of every channel. Sketches add.
+It holds the values by the upper half of their float32 pattern, the blocks of the geometries asked
+for, and, where wanted, a histogram of every channel. Sketches add.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Sketch:
         )
 
     def error(self, scheme: Scheme | Format | str) -> ErrorReport:
-        """The error of a scheme, with the half-width in dB of the interval that holds the exact one.
+        """The error of a scheme, and in dB how far the exact SQNR may be from this one.
 
         A scheme whose blocks the sketch does not hold raises `WorkbenchError` with the `schemes=`
         to build it with; so does one that no sketch can answer for.
