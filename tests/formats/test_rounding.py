@@ -54,7 +54,7 @@ def test_every_mode_equals_the_exact_reference(name, dtype):
         got = format.round(x, rounding, seed=7)
         keys = keys_of(7)
         draws = rounding.startswith("stochastic")
-        uniform = [uniform_at(0, i, mode, *keys) if draws else 0.0 for i in range(x.size)]
+        uniform = [float(uniform_at(0, i, mode, *keys)) if draws else 0.0 for i in range(x.size)]
         want = [
             reference.round_one(format, float(v), rounding, u)
             for v, u in zip(x, uniform, strict=True)

@@ -6,6 +6,7 @@ derived from them. The slow exact twin of everything here is `reference.py`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -108,8 +109,9 @@ class Format:
 
     @property
     def smallest(self) -> float:
-        """The smallest positive value."""
-        return float(self.values[self.values > 0][0])
+        """The smallest positive value; NaN where there is none (int1)."""
+        positive = self.values[self.values > 0]
+        return float(positive[0]) if positive.size else math.nan
 
     @cached_property
     def has_nan(self) -> bool:

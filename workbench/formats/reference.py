@@ -1,7 +1,7 @@
 """The slow, exact twin of every format: codes by their fields, rounding by searching the values.
 
-Everything is a Fraction, one value at a time, and shares nothing with the kernels; tests hold the
-two equal bit for bit.
+Everything is rational arithmetic, one value at a time, and shares nothing with the kernels; tests
+hold the two equal bit for bit.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def _decode_float(f: FloatFormat, code: int) -> Fraction | float:
 
 
 @lru_cache(maxsize=64)
-def _sorted_values(format: Format) -> tuple[list[Fraction], list[int]]:
-    """All finite values ascending, each with its smallest code."""
-    found: dict[Fraction, int] = {}
+def _sorted_values(format: Format) -> tuple[list[float], list[int]]:
+    """All finite values ascending (a float64 holds each exactly), and each one's smallest code."""
+    found: dict[float, int] = {}
     for code in range(len(format.code_values)):
         value = decode(format, code)
         if isinstance(value, Fraction) or value == 0:
-            found.setdefault(Fraction(value), code)
+            found.setdefault(float(value), code)
     values = sorted(found)
     return values, [found[v] for v in values]
 
@@ -88,8 +88,8 @@ def round_one(format: Format, x: float, rounding: str = "nearest_even", uniform:
         return _round_float(format, x, rounding, uniform)
     values, codes = _sorted_values(format)
     if not values[0] < x < values[-1]:
-        return float(values[-1] if x >= values[-1] else values[0])
-    return float(_between(values, codes, Fraction(x), rounding, uniform))
+        return (values[-1] if x >= values[-1] else values[0]) + 0.0
+    return _between(values, codes, x, rounding, uniform) + 0.0
 
 
 def _round_float(f: FloatFormat, x: float, rounding: str, uniform: float) -> float:
@@ -98,11 +98,11 @@ def _round_float(f: FloatFormat, x: float, rounding: str, uniform: float) -> flo
         return 0.0 if f.overflow == "saturate" else math.nan
     values, codes = _sorted_values(f)
     top = values[-1]
-    if math.isinf(x) or abs(Fraction(x)) > top:
-        over = {"saturate": float(top), "inf": math.inf, "nan": math.nan}[str(f.overflow)]
-        y = over if _overflows(f, x, rounding, uniform) else float(top)
+    if abs(x) > top:
+        over = {"saturate": top, "inf": math.inf, "nan": math.nan}[str(f.overflow)]
+        y = over if _overflows(f, x, rounding, uniform) else top
     else:
-        y = abs(float(_between(values, codes, Fraction(x), rounding, uniform)))
+        y = abs(_between(values, codes, x, rounding, uniform))
     signed_zero = f.sign and f.top != "fnuz"
     return math.copysign(y, x) if y or signed_zero else 0.0
 
@@ -112,17 +112,17 @@ def _overflows(f: FloatFormat, x: float, rounding: str, uniform: float) -> bool:
     if math.isinf(x) or rounding == "to_odd":
         return math.isinf(x)
     values, codes = _sorted_values(f)
-    step = Fraction(2) ** (max(f.max_exponent, f.least_exponent) - f.mantissa)
+    step = math.ldexp(1.0, max(f.max_exponent, f.least_exponent) - f.mantissa)
     beyond = values[-1] + step
     if rounding in ("toward_zero", "up", "down"):
         return rounding == ("up" if x > 0 else "down")
-    if abs(Fraction(x)) >= beyond:
+    if abs(x) >= beyond:
         return True
     pair = [values[-1], beyond], [codes[-1], codes[-1] + 1]
-    return _between(*pair, abs(Fraction(x)), rounding, uniform) == beyond
+    return _between(*pair, abs(x), rounding, uniform) == beyond
 
 
-def _between(values, codes, x: Fraction, rounding: str, uniform: float) -> Fraction:
+def _between(values, codes, x: float, rounding: str, uniform: float) -> float:
     """The neighbour of `x` that a rounding chooses."""
     index = bisect.bisect_left(values, x)
     if index < len(values) and values[index] == x:
@@ -139,15 +139,24 @@ def _between(values, codes, x: Fraction, rounding: str, uniform: float) -> Fract
         return small
     if rounding == "to_odd":
         return even[1] if parities_differ else large
+    below, above, whole, draw = _distances(low, x, high, uniform)
     if rounding in ("stochastic", "stochastic_equal"):
         # magnitudes are rounded up where the two have one sign; across zero, values are
         away = low >= 0 or high > 0
-        position = (x - low) / (high - low) if away else (high - x) / (high - low)
-        position = Fraction(1, 2) if rounding == "stochastic_equal" else position
-        up = Fraction(uniform) < position
+        position = below if away else above
+        up = draw < position if rounding == "stochastic" else 2 * draw < whole
         return (high if up else low) if away else (low if up else high)
-    if x - low != high - x:
-        return low if x - low < high - x else high
+    if below != above:
+        return low if below < above else high
     if rounding == "nearest_even":
         return even[0] if parities_differ else small
     return large if rounding == "nearest_away" else small
+
+
+def _distances(low: float, x: float, high: float, uniform: float) -> tuple[int, int, int, int]:
+    """Integers that are to each other as x - low, high - x, high - low, uniform * (high - low)."""
+    ratios = [v.as_integer_ratio() for v in (low, x, high)]
+    share, parts = uniform.as_integer_ratio()
+    unit = max(denominator for _, denominator in ratios)  # denominators are powers of two
+    a, b, c = (numerator * (unit // denominator) * parts for numerator, denominator in ratios)
+    return b - a, c - b, c - a, share * ((c - a) // parts)

@@ -29,7 +29,9 @@ from .steps import (
     Grid,
     any_mode,
     cut,
+    drawn_fraction,
     in_table,
+    least_fractions,
     on_grid,
     random_bits,
     saturated,
@@ -96,8 +98,14 @@ def uniform_at(start, i, mode, key, key2):
 @jit
 def _any_float(x, out, mode, start, key, key2, numbers):
     p = any_float(numbers)
-    for i in range(x.size):
-        out[i] = any_mode(np.float64(x[i]), mode, uniform_at(start, i, mode, key, key2), p)
+    if mode < STOCHASTIC:
+        limits = least_fractions(mode)
+        for i in range(x.size):
+            out[i] = any_mode(np.float64(x[i]), limits, mode, p)
+    else:
+        for i in range(x.size):
+            limit = drawn_fraction(mode, uniform_at(start, i, mode, key, key2))
+            out[i] = any_mode(np.float64(x[i]), (limit, limit, limit, limit), mode, p)
 
 
 @jit
@@ -117,8 +125,14 @@ def _grid32(x, out, step, inverse, low, high):
 @jit
 def _any_grid(x, out, mode, start, key, key2, numbers):
     p = Grid(numbers[0], numbers[1], numbers[2])
-    for i in range(x.size):
-        out[i] = on_grid(np.float64(x[i]), mode, uniform_at(start, i, mode, key, key2), p)
+    if mode < STOCHASTIC:
+        limits = least_fractions(mode)
+        for i in range(x.size):
+            out[i] = on_grid(np.float64(x[i]), limits, p)
+    else:
+        for i in range(x.size):
+            limit = drawn_fraction(mode, uniform_at(start, i, mode, key, key2))
+            out[i] = on_grid(np.float64(x[i]), (limit, limit, limit, limit), p)
 
 
 @jit

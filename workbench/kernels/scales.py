@@ -44,8 +44,10 @@ class ScaleRule(NamedTuple):
 
     def words(self) -> np.ndarray:
         """All fields as one array, which kernels take quickly and `rule_of` reads back."""
+        if self.whole == 1:
+            return _words(self)
         words = _words(self._replace(whole=np.float32(1))).copy()
-        words[_WHOLE_AT] = self.whole.view(np.int32)
+        words.view(np.float32)[_WHOLE_AT] = self.whole
         return words
 
 

@@ -145,91 +145,96 @@ def random_bits(index, key, key2):
     return np.uint32(h ^ np.uint32(h >> np.uint32(16)))
 
 
-@jit
-def goes_up(mode, fraction, odd, negative, uniform):
-    """Whether a magnitude that lies `fraction` of the way to its upper neighbour is rounded there.
+_ALWAYS, _NEVER = np.float64(5e-324), np.float64(2)  # the least fractions of all, and of none
+_HALF, _ABOVE_HALF = np.float64(0.5), np.nextafter(np.float64(0.5), 1)
 
-    `odd` says that the lower neighbour's code is odd; `uniform` is in [0, 1). Exact values
-    (`fraction` 0) always stay.
+
+@jit
+def least_fraction(mode, odd, negative):
+    """The smallest way to its upper neighbour from which a magnitude is rounded there.
+
+    `odd` says that the lower neighbour's code is odd. Exact values (fraction 0) always stay.
+    Stochastic modes have `drawn_fraction` in its place.
     """
-    if mode == NEAREST_EVEN:
-        return (fraction > 0.5) | ((fraction == 0.5) & odd)
-    if mode == NEAREST_AWAY:
-        return fraction >= 0.5
-    if mode == NEAREST_ZERO:
-        return fraction > 0.5
-    if mode == TOWARD_ZERO:
-        return False
-    if mode == UP:
-        return (fraction > 0) & (not negative)
-    if mode == DOWN:
-        return (fraction > 0) & negative
-    if mode == TO_ODD:
-        return (fraction > 0) & (not odd)
-    if mode == STOCHASTIC:
-        return uniform < fraction
-    return (fraction > 0) & (uniform < 0.5)
+    if mode == NEAREST_AWAY or (mode == NEAREST_EVEN and odd):
+        return _HALF
+    if mode in (NEAREST_EVEN, NEAREST_ZERO):
+        return _ABOVE_HALF
+    outward = mode == (DOWN if negative else UP)
+    return _ALWAYS if outward or (mode == TO_ODD and not odd) else _NEVER
 
 
 @jit
-def beyond(mode, x, magnitude, uniform, p):
-    """What a magnitude above the largest value becomes: the largest, or the format's overflow.
+def drawn_fraction(mode, uniform):
+    """The smallest fraction that is rounded up for a random number in [0, 1)."""
+    if mode == STOCHASTIC:  # what is above the number: from the next float64 on
+        return as_float64(as_int64(uniform) + 1)
+    return _ALWAYS if uniform < 0.5 else _NEVER
 
-    An infinite input always overflows, and rounding to odd never does; the other modes treat the
-    value that would come next, had the format one more, as the upper neighbour.
+
+@jit
+def least_fractions(mode):
+    """`least_fraction` for an even and an odd code, of positive and then of negative values."""
+    return (
+        least_fraction(mode, False, False),
+        least_fraction(mode, True, False),
+        least_fraction(mode, False, True),
+        least_fraction(mode, True, True),
+    )
+
+
+@jit
+def _limit(limits, odd, negative):
+    positive = limits[1] if odd else limits[0]
+    return (limits[3] if odd else limits[2]) if negative else positive
+
+
+@jit
+def any_mode(x, limits, mode, p):
+    """The float64 to which `x` is rounded in the format `p`, by the `least_fractions` of a mode.
+
+    Above the largest value the next one, had the format one more, is the upper neighbour. An
+    infinite input always overflows; rounding to odd never does otherwise. All is straight-line
+    code on both sides of every choice, so that loops of it vectorise.
     """
-    if magnitude == np.inf:
-        return p.over
-    if mode == TO_ODD:
-        return p.top
-    gap = (magnitude - p.top) / p.next_gap
-    if gap >= 1 and mode == STOCHASTIC_EQUAL:
-        return p.over
-    return p.over if goes_up(mode, min(gap, 1.0), p.top_odd == 1, x < 0, uniform) else p.top
-
-
-@jit
-def any_mode(x, mode, uniform, p):
-    """The float64 to which `x` is rounded in the format `p`, by any mode."""
+    reach = p.top + p.next_gap
     magnitude = abs(x)
-    if x != x:
-        return x
-    if p.below != 1 and x < 0:
-        return p.below
-    if magnitude > p.top:
-        y = beyond(mode, x, magnitude, uniform, p)
-        return -y if x < 0 else y
-    if magnitude < p.tiny:
-        up = goes_up(mode, magnitude / p.tiny, False, x < 0, uniform)
-        y = p.tiny if up else 0.0
-    else:
-        exponent = max(as_int64(magnitude) & _EXPONENT64, np.int64(p.least + 1023) << 52)
-        inverse = as_float64((np.int64(2046) << 52) - exponent + (p.mantissa << 52))
-        scaled = magnitude * inverse
-        scaled = 1e-300 if (scaled == 0) & (magnitude > 0) else scaled
-        whole = np.floor(scaled)
-        odd = np.int64(whole) & 1
-        if p.mantissa == 0:  # the code is the exponent field: its parity decides
-            odd = odd & ((exponent >> 52) - 1022 - p.least)
-        up = goes_up(mode, scaled - whole, odd == 1, x < 0, uniform)
-        y = (whole + 1 if up else whole) / inverse
-    if y == 0 and p.signed_zero == 0:
-        return 0.0
-    return np.copysign(y, x)
+    y = min(magnitude, as_float64(as_int64(reach) - 1))
+    exponent = max(as_int64(y) & _EXPONENT64, np.int64(p.least + 1023) << 52)
+    tiny = y < p.tiny
+    shift = np.int64(0) if tiny else p.mantissa << 52
+    exponent = np.int64(p.least + 1023) << 52 if tiny else exponent
+    scaled = y * as_float64((np.int64(2046) << 52) - exponent + shift)
+    scaled = 1e-300 if (scaled == 0) & (magnitude > 0) else scaled
+    whole = np.floor(scaled)
+    odd = whole - 2 * np.floor(0.5 * whole)
+    if p.mantissa == 0:  # the code is the exponent field: its parity decides
+        field = ((exponent >> 52) - 1022 - p.least) & 1
+        odd = odd if field != 0 else 0.0
+    up = scaled - whole >= _limit(limits, odd != 0, x < 0)
+    y = (whole + 1 if up else whole) * as_float64(exponent - shift)
+    y = (p.top if mode == TO_ODD else p.over) if y > p.top else y
+    over = (magnitude == np.inf) | ((mode == STOCHASTIC_EQUAL) & (magnitude >= reach))
+    y = p.over if over & (magnitude > p.top) else y
+    y = 0.0 if (y == 0) & (p.signed_zero == 0) else np.copysign(y, x)
+    y = p.below if (p.below != 1) & (x < 0) else y
+    return x if x != x else y
 
 
 @jit
-def on_grid(x, mode, uniform, p):
+def on_grid(x, limits, p):
     """The float64 to which `x` is rounded on an integer or fixed-point grid; never -0."""
-    if x != x:
-        return x
-    scaled = min(max(x / p.step, p.low), p.high)
+    scaled = x / p.step
+    scaled = x if scaled == 0 else scaled  # the last subnormals are still not zero
+    scaled = p.low if scaled < p.low else scaled
+    scaled = p.high if p.high < scaled else scaled
     magnitude = abs(scaled)
     whole = np.floor(magnitude)
-    odd = (np.int64(whole) & 1) == 1
-    up = goes_up(mode, magnitude - whole, odd, scaled < 0, uniform)
+    odd = whole - 2 * np.floor(0.5 * whole)
+    up = magnitude - whole >= _limit(limits, odd != 0, scaled < 0)
     y = (whole + 1 if up else whole) * p.step
-    return -y if (scaled < 0) & (y != 0) else y
+    y = (-y if scaled < 0 else y) + 0.0
+    return x if x != x else y
 
 
 @jit

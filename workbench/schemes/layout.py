@@ -7,6 +7,7 @@ straddle rows, and the last of a row may be shorter.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,7 @@ class Layout:
             )
         axis = axis % dims if dims else 0
         moved = [*shape[:axis], *shape[axis + 1 :], shape[axis]] if dims else [1]
-        total = int(np.prod(moved))
+        total = math.prod(moved)
         kind = scale.granularity
         if kind == "tensor":
             return cls(shape, axis, 1, total, max(1, total))
@@ -104,8 +105,10 @@ class Layout:
         return ufunc.reduceat(per_row, self.bands, axis=0)
 
     def spread(self, per_scale: np.ndarray) -> np.ndarray:
-        """Figures of scale_shape as a (rows, cols) array, one for every value."""
+        """Figures of scale_shape as an array that broadcasts to (rows, cols)."""
         if self.stack > 1:
             heights = np.diff([*self.bands, self.rows])
             per_scale = np.repeat(per_scale, heights, axis=0)
+        if self.across == 1:
+            return per_scale
         return np.repeat(per_scale, self.size, axis=1)[:, : self.cols]
