@@ -328,6 +328,7 @@ def _first_candidates(thresholds: np.ndarray) -> np.ndarray:
     """For every top half of a float32 pattern, how many thresholds lie below all its values."""
     tops = np.arange(1 << 16, dtype=np.uint32) << 16
     smallest = np.where(tops >> 31 == 1, tops | 0xFFFF, tops).view(np.float32)
+    smallest = np.where(np.isnan(smallest), np.float32(-np.inf), smallest)  # with -inf are NaN
     return np.searchsorted(thresholds, smallest).astype(np.int32)
 
 
