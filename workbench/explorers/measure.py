@@ -14,7 +14,7 @@ import numpy as np
 
 from ..schemes.report import clip_limits, decibels
 from ..views.error_field import CAUSES, ErrorField, tabulate
-from ..views.summaries import Grid, Histogram, grid_of
+from ..views.summaries import Grid, Histogram, grid_of, local_steps
 
 CHUNK = 1 << 19
 PLAIN, MOVED, ONE_SCALE = "as it is", "moved", "one scale for the tensor"
@@ -59,7 +59,7 @@ def _one_scale(
     scaled = values / scale
     return (
         scheme.element.round(scaled, rounding) * scale,
-        scheme.element.precision(scaled) * scale,
+        local_steps(scheme.element, scaled) * scale,
     )
 
 
@@ -97,7 +97,7 @@ def exact(
             zeros = zeros if zeros is None else zeros[keep]
         offset = 0.0 if zeros is None else zeros
         ends = ((limits[0] - offset) * each, (limits[1] - offset) * each)
-        steps = scheme.element.precision(units) * each
+        steps = local_steps(scheme.element, values / each) * each
         new = tabulate(values, None, rounded, steps, ends, edges)
         tables = list(new) if tables is None else [a + b for a, b in zip(tables, new, strict=True)]
         codes += _codes(scheme.element, units)

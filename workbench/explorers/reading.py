@@ -27,7 +27,7 @@ from . import measure
 from .measure import MOVED, ONE_SCALE, PLAIN, Measured
 from .sources import Source
 
-SAMPLE = 1 << 15
+SAMPLE = 1 << 14
 
 
 @lru_cache(maxsize=16)
@@ -69,7 +69,7 @@ def measured(source: Source, scheme: Any, rounding: str, shift: float) -> Measur
     edges = measure.value_edges(histogram(source))
     usual = rounding == "nearest_even"
     if _one_scale(scheme):
-        reading = _shifted(read_values(source.sketch.values, scheme), shift)
+        reading = _shifted(_values_reading(source, scheme), shift)
         if usual:
             return _of_values(source, scheme, reading, edges, shift)
         note = _note(scheme, shift)
@@ -78,7 +78,7 @@ def measured(source: Source, scheme: Any, rounding: str, shift: float) -> Measur
     reading = _block_reading(source, scheme, shift) if usual else None
     if not source.quick and reading is not None:
         return _of_blocks(source, scheme, reading)
-    sample = measure.sample(source.array, SAMPLE)
+    sample = _sample(source)
     whole = "exact" if sample.size == source.count else "sample"
     one = measure.exact(scheme, sample, edges, rounding, shift, whole)
     assert one is not None
@@ -106,7 +106,18 @@ def _shifted(reading: Reading, shift: float) -> Reading:
     return reading._replace(scale=scale, sums=sums)
 
 
-def _block_reading(source: Source, scheme: Any, shift: float) -> Reading | None:
+@lru_cache(maxsize=8)
+def _sample(source: Source) -> np.ndarray:
+    return measure.sample(source.array, SAMPLE)
+
+
+@lru_cache(maxsize=32)
+def _values_reading(source: Source, scheme: Any) -> Reading:
+    return read_values(source.sketch.values, scheme)
+
+
+@lru_cache(maxsize=32)
+def _blocks_reading(source: Source, scheme: Any) -> Reading | None:
     """The reading of a scheme with many scales; None where no sketch can answer for it."""
     try:
         geometry = geometry_of(scheme)
@@ -114,7 +125,13 @@ def _block_reading(source: Source, scheme: Any, shift: float) -> Reading | None:
         reading = read_blocks(sketch.values, sketch.blocks[str(geometry)], scheme)
     except WorkbenchError:
         return None
-    return None if reading.open else _shifted(reading, shift)
+    return None if reading.open else reading
+
+
+def _block_reading(source: Source, scheme: Any, shift: float) -> Reading | None:
+    """That reading with all scales times 2**shift."""
+    reading = _blocks_reading(source, scheme)
+    return None if reading is None else _shifted(reading, shift)
 
 
 def _of_values(

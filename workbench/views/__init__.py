@@ -1,1 +1,24 @@
-"""Pure figures: one file a view."""
+"""Pure figures, one file a view: summaries in, a figure with caption, table and exports out."""
+
+from .channel_fan import Fan, channel_fan
+from .error_by_cause import error_by_cause
+from .error_field import ErrorField
+from .metrics_table import Figures, metrics_table
+from .summaries import Grid, Histogram, grid_of
+from .value_grid import value_grid
+from .view import View, ViewSpec
+
+__all__ = [
+    "ErrorField",
+    "Fan",
+    "Figures",
+    "Grid",
+    "Histogram",
+    "View",
+    "ViewSpec",
+    "channel_fan",
+    "error_by_cause",
+    "grid_of",
+    "metrics_table",
+    "value_grid",
+]

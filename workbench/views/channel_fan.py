@@ -97,7 +97,7 @@ def channel_fan(
     spec = ViewSpec.of(spec)
     order = fan.order(spec.sort)
     columns = _columns(order)
-    axis = _axis(fan, spec)
+    axis = fan_axis(fan, spec)
     looks = style.identities([grid.family for grid in grids], spec.theme)
     bits = [fan.used_bits(grid) for grid in grids]
     traces = _ribbons(fan, columns, axis, spec)
@@ -129,7 +129,8 @@ def _places(columns: list[np.ndarray]) -> np.ndarray:
     return np.cumsum([0, *(c.size for c in columns[:-1])])
 
 
-def _axis(fan: Fan, spec: ViewSpec) -> ValueAxis:
+def fan_axis(fan: Fan, spec: ViewSpec) -> ValueAxis:
+    """The value axis of a fan: linear up to the middle channel's inner half."""
     largest = float(fan.largest.max(initial=0.0))
     inner = np.maximum(np.abs(fan.low[0]), np.abs(fan.high[0]))
     inner = inner[inner > 0]
@@ -202,7 +203,7 @@ def _reach(grid: Grid, look: style.Identity, count: int, axis: ValueAxis) -> dic
     return style.trace(
         "scatter", x=x, y=y, mode="lines", yaxis="y2", name=grid.label, legendgroup=grid.label,
         line={"color": look.colour, "width": 1.6, "dash": look.dash}, hoverinfo="skip",
-        showlegend=False,
+        showlegend=False, meta={"scheme": grid.label},
     )  # fmt: skip
 
 
@@ -213,7 +214,7 @@ def _bits_line(
     return style.trace(
         "scatter", x=_places(columns), y=_medians(used, columns),
         mode="lines", line={"color": look.colour, "width": 1.6, "dash": look.dash}, yaxis="y",
-        name=grid.label, legendgroup=grid.label,
+        name=grid.label, legendgroup=grid.label, meta={"scheme": grid.label},
         hovertemplate=f"uses %{{y:.1f}} of {grid.bits} bits<extra>{grid.label}</extra>",
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ import numpy as np
 from . import style
 from .axis import number
 from .error_field import CAUSES, STEP_BINS, STEP_EDGES, ErrorField
+from .provenance import mark_of_all
 from .view import View, ViewSpec
 
 _MIDDLES = np.linspace(-1, 1, 2 * STEP_BINS + 1)[1::2]
@@ -38,13 +39,12 @@ def error_by_cause(
     traces += _budget(fields, spec)
     for one, look in zip(fields, looks, strict=True):
         traces.append(_over_value(one, look))
-    marks = sorted({one.mark for one in fields})
     return View(
         name="error_by_cause",
         title="Error by cause",
         plot={"data": traces, "layout": layout},
         caption=_caption(fields, spec),
-        provenance="; ".join(marks) or "exact",
+        provenance=mark_of_all([(one.provenance, one.bound) for one in fields]),
         table=lambda: _rows(fields, spec),
         description=_description(fields),
         spec=spec,
@@ -57,7 +57,7 @@ def _layout(fields: Sequence[ErrorField], spec: ViewSpec) -> dict[str, Any]:
     layout = style.base_layout(spec.theme, 420)
     count = max(len(fields), 1)
     top = _ceiling(fields, spec)
-    layout |= {"barmode": "stack", "annotations": [], "shapes": []}
+    layout |= {"barmode": "relative", "annotations": [], "shapes": []}
     for column, one in enumerate(fields):
         left = column / count
         domain = [left + (0.02 if column else 0), left + 1 / count - 0.02 * (column < count - 1)]
@@ -88,7 +88,7 @@ def _layout(fields: Sequence[ErrorField], spec: ViewSpec) -> dict[str, Any]:
         _heading("squared error by cause, adding up to 100 %", 0, 0.42, look.quiet),
         _heading("error relative to the value it fell on", 0.56, 0.42, look.quiet),
     ]
-    layout["legend"] = {"x": 0, "y": -0.16, "yanchor": "top", "traceorder": "normal"}
+    layout["legend"] = {"x": 0, "y": -0.11, "yanchor": "top", "traceorder": "normal"}
     layout["margin"] = {"l": 92, "r": 16, "t": 8, "b": 62}
     return layout  # fmt: skip
 
@@ -156,6 +156,7 @@ def _histogram(one: ErrorField, column: int, spec: ViewSpec) -> list[dict[str, A
                 "bar", x=_MIDDLES, y=share, width=_WIDTH, xaxis=f"x{column + 3}",
                 yaxis=f"y{column + 3}", name=style.CAUSE_TEXT[cause], legendgroup=cause,
                 showlegend=False, marker=_fill(colour, pattern, paper),
+                meta={"scheme": one.label, "cause": cause},
                 hovertemplate=f"{cause}<br>error about %{{x:.2f}} steps<br>%{{y:.2%}} of the values"
                 f"<extra>{one.label}</extra>",
             )
@@ -181,7 +182,7 @@ def _budget(fields: Sequence[ErrorField], spec: ViewSpec) -> list[dict[str, Any]
             style.trace(
                 "bar", orientation="h", x=shares, y=[one.label for one in fields], xaxis="x",
                 yaxis="y", name=style.CAUSE_TEXT[cause], legendgroup=cause, width=0.62,
-                marker=_fill(colour, pattern, paper), showlegend=True,
+                marker=_fill(colour, pattern, paper), showlegend=True, meta={"budget": cause},
                 hovertemplate=f"{cause}: %{{x:.1%}} of the squared error<extra>%{{y}}</extra>",
             )
         )  # fmt: skip
@@ -196,6 +197,7 @@ def _over_value(one: ErrorField, look: style.Identity) -> dict[str, Any]:
     return style.trace(
         "scatter", x=x, y=y, mode="lines", xaxis="x2", yaxis="y2", showlegend=False,
         line={"color": look.colour, "width": 1.6, "dash": look.dash}, name=one.label,
+        meta={"scheme": one.label},
         customdata=np.column_stack([size, relative]),
         hovertemplate="about ±%{customdata[0]:.4g}: error %{customdata[1]:.2%} of the value"
         f"<extra>{one.label}</extra>",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import WorkbenchError
+from .provenance import mark_of
 
 STEP_BINS = 40
 # Signed error in local steps; what lies beyond one step is counted in the two end bins.
@@ -33,7 +34,6 @@ class ErrorField:
         mse, sqnr, max_error: figures of the whole tensor; `sqnr` in dB.
         bound: half-width in dB of the interval around `sqnr`; 0 where exact, None where unknown.
         provenance: "exact", "sketch" or "sample".
-        shape_from: where `counts` come from, when it is not `provenance`.
     """
 
     label: str
@@ -48,22 +48,18 @@ class ErrorField:
     max_error: float
     bound: float | None = 0.0
     provenance: str = "exact"
-    shape_from: str = ""
 
     @property
     def mark(self) -> str:
-        """The provenance mark with its bound.
-
-        A sketch without a known bound says so with a question mark.
-        """
-        if self.provenance == "exact":
-            return "exact"
-        bound = "?" if self.bound is None else f"{self.bound:.2g}"
-        return f"{self.provenance} ± {bound} dB"
+        """The provenance with its bound."""
+        return mark_of(self.provenance, self.bound)
 
     def weights(self, selection: tuple[float, float] | None) -> np.ndarray:
-        """The part of each value bin that lies in the chosen range, 0 to 1; all for None."""
-        if selection is None:
+        """The part of each value bin that lies in the chosen range, 0 to 1; all for None.
+
+        A field with one bin does not know where its errors lie, and gives all of them.
+        """
+        if selection is None or self.edges.size == 2:
             return np.ones(self.edges.size - 1)
         low, high = sorted(selection)
         inside = np.minimum(self.edges[1:], high) - np.maximum(self.edges[:-1], low)

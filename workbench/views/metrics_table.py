@@ -10,6 +10,7 @@ import numpy as np
 
 from . import style
 from .axis import number
+from .provenance import mark_of, mark_of_all
 from .view import View, ViewSpec
 
 
@@ -43,9 +44,7 @@ class Figures:
     @property
     def mark(self) -> str:
         """The provenance with its bound."""
-        if self.provenance == "exact":
-            return "exact"
-        return f"{self.provenance} ± {'?' if self.bound is None else f'{self.bound:.2g}'} dB"
+        return mark_of(self.provenance, self.bound)
 
     def row(self) -> dict[str, Any]:
         """The figures under the names that a table shows, with units."""
@@ -54,7 +53,7 @@ class Figures:
             "SQNR (dB)": round(self.sqnr, 3) if np.isfinite(self.sqnr) else self.sqnr,
             "provenance": self.mark,
             "MSE": self.mse,
-            "largest error": self.max_error,
+            "largest error": self.max_error if np.isfinite(self.max_error) else None,
             "effective bits": round(self.effective_bits, 3),
             "bits a value": round(self.bits_per_value, 4),
             "bytes with scales": self.nbytes,
@@ -83,7 +82,7 @@ def metrics_table(
         title="Quality and size",
         plot={"data": traces, "layout": _layout(figures, spec)},
         caption=_caption(figures),
-        provenance="; ".join(sorted({one.mark for one in figures})) or "exact",
+        provenance=mark_of_all([(one.provenance, one.bound) for one in figures]),
         table=lambda: [one.row() for one in figures],
         description="Signal to quantization noise over bits a value, one mark a scheme.",
         spec=spec,
@@ -94,7 +93,7 @@ def _mark(one: Figures, look: style.Identity) -> dict[str, Any]:
     known = bool(one.bound) and one.provenance != "exact"
     return style.trace(
         "scatter", x=[one.bits_per_value], y=[one.sqnr if np.isfinite(one.sqnr) else None],
-        mode="markers", name=one.label, showlegend=False,
+        mode="markers", name=one.label, showlegend=False, meta={"scheme": one.label},
         marker={
             "symbol": look.marker, "size": 11, "color": look.colour,
             "line": {"width": 2, "color": look.colour},

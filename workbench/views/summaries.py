@@ -199,10 +199,27 @@ def grid_of(
         bits=fmt.bits,
         subnormal=_subnormal(fmt),
         specials=_specials(fmt),
-        step=lambda x: fmt.precision(np.asarray(x) / scale) * scale,
+        step=lambda x: local_steps(fmt, np.asarray(x) / scale) * scale,
         scale=scale,
         note=note,
     )
+
+
+def local_steps(fmt: Any, x: np.ndarray) -> np.ndarray:
+    """The distance between the two values of a format around each x, its sign included.
+
+    Beyond the ends it is the last step. Codebooks need not be symmetric; for all others this is
+    `fmt.precision`.
+
+    Example:
+        >>> import workbench as wb
+        >>> local_steps(wb.format("nf4"), np.array([-0.99, 0.99])).round(3)
+        array([0.304, 0.277])
+    """
+    if fmt.family != "codebook":
+        return fmt.precision(x)
+    upper = np.clip(np.searchsorted(fmt.values, x, side="right"), 1, fmt.values.size - 1)
+    return fmt.values[upper] - fmt.values[upper - 1]
 
 
 def family_of(fmt: Any) -> str:

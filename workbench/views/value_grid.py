@@ -7,6 +7,7 @@ is the relative error that rounding can make at most.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,8 @@ def _strip(
     paper = style.theme(spec.theme).paper
     used = np.ones(x.size, bool) if counts is None else counts >= 0.5
     colours = np.where(used, look.colour, style.mix(look.colour, paper, 0.68))
+    codes = grid.codes.astype(np.int64).tobytes()
+    names = _names(grid.label, grid.bits, codes, grid.subnormal.tobytes())
     traces = []
     for kind, chosen, width, size in (
         ("normal", ~grid.subnormal, 2, 20),
@@ -170,6 +173,7 @@ def _strip(
                         "line": {"width": width, "color": colours[at].tolist()},
                     },
                     customdata=_hover(grid, counts, at), hovertemplate=_HOVER,
+                    text=[names[i] for i in at], meta={"scheme": grid.label},
                     name=f"{grid.label} {kind}", selected={"marker": {"opacity": 1}},
                     unselected={"marker": {"opacity": 1}},
                 )
@@ -178,24 +182,27 @@ def _strip(
 
 
 _HOVER = (
-    "<b>%{customdata[0]}</b> code %{customdata[1]}<br>%{customdata[2]}<br>step %{customdata[3]:.4g}"
-    "<br>%{customdata[4]}<extra></extra>"
+    "%{text}<br>value %{customdata[0]:.6g}<br>step %{customdata[1]:.4g}"
+    "<br>%{customdata[2]:.3%} of the data rounds to it<extra></extra>"
 )
 
 
-def _hover(grid: Grid, counts: Any, at: np.ndarray) -> list[list[Any]]:
-    """What a tick says: format, code, value, step, share of the data that rounds to it."""
-    steps = grid.step(grid.values[at])
-    total = 1 if counts is None else max(counts.sum(), 1)
-    result = []
-    for index, step in zip(at, steps, strict=True):
-        share = "" if counts is None else f"{counts[index] / total:.3%} of the data rounds to it"
-        code = int(grid.codes[index])
-        bits = f"0x{code:0{(grid.bits + 3) // 4}x} = {code:0{grid.bits}b}"
-        kind = " (subnormal)" if grid.subnormal[index] else ""
-        text = f"{number(float(grid.values[index]), 6)}{kind}"
-        result.append([grid.label, bits, text, float(step), share])
-    return result
+def _hover(grid: Grid, counts: Any, at: np.ndarray) -> np.ndarray:
+    """Value, step, and share of the data that rounds to it, float64 (ticks, 3)."""
+    shares = np.zeros(at.size) if counts is None else counts[at] / max(counts.sum(), 1)
+    return np.column_stack([grid.values[at], grid.step(grid.values[at]), shares])
+
+
+@lru_cache(maxsize=64)
+def _names(label: str, bits: int, codes: bytes, subnormal: bytes) -> list[str]:
+    """Format and code of each value; the same for every scale, so kept."""
+    digits = (bits + 3) // 4
+    return [
+        f"<b>{label}</b> code 0x{code:0{digits}x} = {code:0{bits}b}{' subnormal' if tiny else ''}"
+        for code, tiny in zip(
+            np.frombuffer(codes, np.int64).tolist(), np.frombuffer(subnormal, bool), strict=True
+        )
+    ]
 
 
 def _dense_strip(x: np.ndarray, look: style.Identity, row: int, axis: ValueAxis, name: str) -> Any:
@@ -208,7 +215,7 @@ def _dense_strip(x: np.ndarray, look: style.Identity, row: int, axis: ValueAxis,
         x=0.5 * (edges[1:] + edges[:-1]), y=heights, base=row - 0.4, width=np.diff(edges),
         yaxis="y2", marker={"color": look.colour, "line": {"width": 0}}, customdata=counts,
         hovertemplate=f"<b>{name}</b><br>%{{customdata}} codes here<extra></extra>",
-        name=name,
+        name=name, meta={"scheme": name},
     )  # fmt: skip
 
 
@@ -226,7 +233,7 @@ def _sawtooth(grid: Grid, look: style.Identity, axis: ValueAxis) -> Any:
         customdata=np.column_stack([x, np.exp2(ratio)]),
         hovertemplate=f"<b>{grid.label}</b> at %{{customdata[0]:.4g}}<br>"
         "step %{customdata[1]:.2%} of the value<extra></extra>",
-        name=f"{grid.label} step",
+        name=f"{grid.label} step", meta={"scheme": grid.label},
     )  # fmt: skip
 
 
