@@ -118,8 +118,10 @@ def _fill(x, size, reference, cuts, powers, fold, grid, cells, sizes):
             part = x[r, b * size : min(b * size + size, cols)]
             bits = as_int32(most)
             exponent = bits >> 23
+            if most == 0:
+                continue
             sizes[exponent] += part.size
-            if most == 0 or exponent < 27 or exponent > 227:  # 2^-100 to 2^100; else only counted
+            if exponent < 27 or exponent > 227:  # 2^-100 to 2^100; else only counted
                 continue
             kind = _class_of(bits & 0x7FFFFF, cuts)
             unit = as_float32(np.int32(exponent << 23)) if powers else most
@@ -149,7 +151,7 @@ def block_cells(
     Returns:
         Float64 cells (classes, 4, bins, 4) of count, weight and two moments, where the second axis
         is positive and negative values, then those of the reference's own magnitude; and how many
-        values lie in blocks of each exponent field of the reference, of which those below 27 and
+        values lie in blocks of each exponent field of a reference above 0; those below 27 and
         above 227 are in no cell.
 
     Example:

@@ -124,8 +124,8 @@ class _Pieces:
             z = None if zero is None else self._part(self.plain_zeros, x, down, along)
             plain = _rounded(self.plain, x, s, z)
         zero = np.broadcast_to(np.float32(0), x.shape) if zero is None else zero
-        flat = [np.ravel(a) for a in (x, y, plain, scale)]
-        return error_sums(*flat, np.ravel(zero), self.limits)
+        x, y, plain, scale, zero = (np.ravel(a) for a in (x, y, plain, scale, zero))
+        return error_sums(x, y, plain, scale, zero, self.limits)
 
     def _part(self, figures: np.ndarray, x: np.ndarray, down: slice, along: slice) -> np.ndarray:
         """Each value's own scale or zero point for one piece."""

@@ -125,7 +125,7 @@ def unused_codes(codes: QuantizedTensor | np.ndarray, format: Format | None = No
         0.25
     """
     if isinstance(codes, QuantizedTensor):
-        codes, format = codes.codes, codes.scheme.format
+        format, codes = codes.scheme.format, codes.codes
     if format is None:
         raise WorkbenchError(
             "codes without their format", "their values are not known", "pass format=..."

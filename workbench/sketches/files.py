@@ -121,15 +121,14 @@ def _sketch(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> Sketch:
     from .blocks import BlockSketch
     from .channels import ChannelHistogram
     from .geometry import Geometry
-    from .prefix import PrefixSketch
+    from .prefix import FIGURES, PrefixSketch
     from .sketch import Sketch
 
-    figures = (arrays[f"values.{name}"].astype(np.int64) for name in ("counts", "sums", "squares"))
-    ends = (float.fromhex(about[name]) for name in ("low", "high"))
-    counts = (int(about[name]) for name in _COUNTS)
-    values = PrefixSketch(
-        arrays["values.prefixes"].astype(np.uint16), *figures, *ends, *counts, about["rounded"]
-    )
+    counts, sums, squares = (arrays[f"values.{name}"].astype(np.int64) for name in FIGURES)
+    low, high = (float.fromhex(about[name]) for name in ("low", "high"))
+    counted = {name: int(about[name]) for name in _COUNTS}
+    prefixes, rounded = arrays["values.prefixes"].astype(np.uint16), bool(about["rounded"])
+    values = PrefixSketch(prefixes, counts, sums, squares, low, high, rounded=rounded, **counted)
     sizes = {a.size for name, a in arrays.items() if name.startswith("values.")}
     if len(sizes) != 1:
         raise ValueError("its parts do not fit each other")

@@ -15,6 +15,7 @@ from ..kernels.histograms import extremes, patterns, prefix_histogram
 from .cells import Cells
 
 _INFINITY = 0x7F80
+FIGURES = ("counts", "sums", "squares")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,22 +55,34 @@ class PrefixSketch:
         zeros = _zeros(flat, *figures)
         counts[_INFINITY:0x8000] = counts[0x8000 + _INFINITY :] = 0
         used = np.flatnonzero(counts)
-        kept = (a[used] for a in figures)
-        rounded = x.dtype == np.float64
-        return PrefixSketch(used.astype(np.uint16), *kept, low, high, zeros, *special, rounded)
+        counts, sums, squares = (a[used] for a in figures)
+        return PrefixSketch(
+            used.astype(np.uint16),
+            counts,
+            sums,
+            squares,
+            low,
+            high,
+            zeros,
+            *special,
+            rounded=x.dtype == np.float64,
+        )
 
     def __add__(self, other: PrefixSketch) -> PrefixSketch:
         used = np.union1d(self.prefixes, other.prefixes)
-        merged = []
-        for name in ("counts", "sums", "squares"):
-            total = np.zeros(used.size, np.int64)
-            for part in (self, other):
-                total[np.searchsorted(used, part.prefixes)] += getattr(part, name)
-            merged.append(total)
+        counts, sums, squares = (self._added(other, name, used) for name in FIGURES)
         names = ("n_zero", "n_nan", "n_pos_inf", "n_neg_inf")
-        counted = (getattr(self, name) + getattr(other, name) for name in names)
-        ends = min(self.low, other.low), max(self.high, other.high)
-        return PrefixSketch(used, *merged, *ends, *counted, self.rounded or other.rounded)
+        counted = {name: getattr(self, name) + getattr(other, name) for name in names}
+        low, high = min(self.low, other.low), max(self.high, other.high)
+        rounded = self.rounded or other.rounded
+        return PrefixSketch(used, counts, sums, squares, low, high, rounded=rounded, **counted)
+
+    def _added(self, other: PrefixSketch, name: str, used: np.ndarray) -> np.ndarray:
+        """One figure of both sketches, bin by bin."""
+        total = np.zeros(used.size, np.int64)
+        for part in (self, other):
+            total[np.searchsorted(used, part.prefixes)] += getattr(part, name)
+        return total
 
     @cached_property
     def n(self) -> int:

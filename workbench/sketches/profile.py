@@ -71,5 +71,13 @@ def profile_of(reading: Reading, unit: str, n: int) -> ErrorProfile:
     sign = np.where(cells.side[cell] == 1, -1.0, 1.0)
     ends = np.sort(np.stack([sign * left, sign * right]), axis=0)
     order = np.argsort(ends[0], kind="stable")
-    columns = (*ends, sign * becomes, step, cause, share * cells.count[cell], squared)
-    return ErrorProfile(*(column[order] for column in columns), unit)
+    return ErrorProfile(
+        low=ends[0][order],
+        high=ends[1][order],
+        becomes=(sign * becomes)[order],
+        step=step[order],
+        cause=cause[order],
+        count=(share * cells.count[cell])[order],
+        squared=squared[order],
+        unit=unit,
+    )

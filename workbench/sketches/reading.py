@@ -70,7 +70,7 @@ def read_values(values: PrefixSketch, scheme: Scheme) -> Reading:
 
 def _scales(scheme: Scheme, *reaches: float) -> list[float]:
     """The scale for each largest magnitude."""
-    return [float(s) for s in scales_of(np.float32(reaches), scheme.rule())]
+    return [float(s) for s in scales_of(np.asarray(reaches, np.float32), scheme.rule())]
 
 
 def _read_search(values: PrefixSketch, scheme: Scheme) -> Reading:
@@ -104,16 +104,15 @@ def _read_zero_point(values: PrefixSketch, scheme: Scheme) -> Reading:
         )
     from ..schemes.ranges import _affine
 
-    ends = np.float32([[min(values.low, 0.0)]]), np.float32([[max(values.high, 0.0)]])
-    if not values.n:
-        ends = np.float32([[0]]), np.float32([[0]])
-    scales, zeros = _affine(scheme, *ends, 1.0)
+    low = np.full((1, 1), min(values.low, 0.0) if values.n else 0.0, np.float32)
+    high = np.full((1, 1), max(values.high, 0.0) if values.n else 0.0, np.float32)
+    scales, zeros = _affine(scheme, low, high, 1.0)
     first, last = scheme.code_range
     whole = np.arange(first, last + 1) - float(zeros[0, 0])
     ladder = ladder_between(whole, whole[0] - 0.5, whole[-1] + 0.5)
     errors, plain = values.cells.errors(ladder, float(scales[0, 0])), None
     if not _plain(scheme):
-        unrounded = float((ends[1] - ends[0])[0, 0]) / (last - first) or 1.0
+        unrounded = float((high - low)[0, 0]) / (last - first) or 1.0
         plain = total_of(values.cells.errors(ladder, unrounded))
     return Reading(values.cells, ladder, float(scales[0, 0]), estimate(errors, plain))
 
@@ -153,7 +152,7 @@ def _read_classes(values: PrefixSketch, blocks: BlockSketch, scheme: Scheme) -> 
     whole, exponent, outside = _class_frame(values, scheme)
     rule = scheme.rule(whole)
     first, last = (
-        scales_of(np.float32(np.ldexp(end, exponent)), rule) / np.float32(2.0**exponent)
+        scales_of(np.ldexp(end, exponent).astype(np.float32), rule) / np.float32(2.0**exponent)
         for end in blocks.class_ends
     )
     ladder, kind = ladder_of(scheme.element), blocks.places[0]
@@ -240,7 +239,9 @@ def _share_of_first(blocks: BlockSketch, first: np.ndarray, exponent: int, rule)
     low, high = blocks.class_ends
     places = (np.arange(16) + 0.5) / 16
     inner = low[:, None] * (high / low)[:, None] ** places
-    scales = scales_of(np.float32(np.ldexp(inner, exponent)), rule) / np.float32(2.0**exponent)
+    scales = scales_of(np.ldexp(inner, exponent).astype(np.float32), rule) / np.float32(
+        2.0**exponent
+    )
     return (scales == first[:, None]).mean(axis=1)
 
 
