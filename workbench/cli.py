@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="workbench", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_servers, _add_formats, _add_models, _add_doctor):
+    for add in (_add_servers, _add_report, _add_formats, _add_models, _add_doctor):
         add(commands)
     return parser
 
@@ -64,6 +64,42 @@ def _serve(options: argparse.Namespace) -> int:
 
     port = launch.SERVE_PORT if options.port is None else options.port
     return launch.serve(port, not options.no_browser)
+
+
+def _add_report(commands) -> None:
+    says = "the format explorer of a tensor as one HTML file that needs no server and no network"
+    parser = commands.add_parser("report", help=says, description=says)
+    parser.add_argument("output", metavar="FILE.html")
+    parser.add_argument("--file", help="a .safetensors or .gguf file, or a folder of them")
+    parser.add_argument(
+        "--tensor",
+        help="a tensor of that file, or of the shipped model (NAME.input for what a layer is given);"
+        " or a source such as synthetic:gaussian,65536,0",
+    )
+    parser.add_argument("--schemes", nargs="+", metavar="SCHEME", help="one to four of them")
+    parser.add_argument("--theme", choices=["light", "dark"], default="light")
+    parser.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from workbench.apps.report import write_report
+
+    source = _source(options.tensor, options.file)
+    print(write_report(options.output, source, options.schemes, options.theme))
+
+
+def _source(tensor: str | None, file: str | None) -> str | None:
+    """The line that names a tensor, as the explorers read it; None is the usual one."""
+    if file is None:
+        if tensor is None or ":" in tensor:
+            return tensor
+        return f"activation:{tensor}" if tensor.endswith(".input") else f"weight:{tensor}"
+    if tensor is None:
+        from workbench import models
+
+        infos = models.tensors(file).infos
+        tensor = next((info.name for info in infos if len(info.shape) > 1), infos[0].name)
+    return f"file:{file}#{tensor}"
 
 
 def _add_formats(commands) -> None:

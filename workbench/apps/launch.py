@@ -64,7 +64,8 @@ def serve(port: int = SERVE_PORT, browser: bool = True) -> int:
     _need("panel", "apps")
     port = free_port(port)
     files = [str(page) for page in pages()]
-    options = ["--address", HOST, "--port", str(port), "--liveness", "--log-level", "error"]
+    options = ["--address", HOST, "--port", str(port), "--liveness", "--warm"]
+    options += ["--log-level", "error"]
     for name in (HOST, "localhost"):
         options += ["--allow-websocket-origin", f"{name}:{port}"]
     links = {f"Page {page.stem}": f"http://{HOST}:{port}/{page.stem}" for page in pages()}
@@ -137,8 +138,9 @@ def _run(
         _wait_until_ready(server, ready)
         warm.wait()
         print(f"Ready after {time.monotonic() - began:.1f} s. Open:", flush=True)
+        width = max(map(len, links))
         for name, link in links.items():
-            print(f"  {name:<16} {link}", flush=True)
+            print(f"  {name:<{width}}  {link}", flush=True)
         print("Stop with Ctrl-C.", flush=True)
         if browser and _has_screen():
             webbrowser.open(next(iter(links.values())))
