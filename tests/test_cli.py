@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from workbench import cli, formats
 
@@ -53,6 +55,9 @@ def test_a_wide_format_points_to_json_for_its_values(capsys):
         ("models", "get", "smollm3"),
         ("lab", "--port", "99999"),
         ("serve", "--port", "0"),
+        ("report", "/nowhere/out.html"),
+        ("report", "out.html", "--file", "/nowhere/model.safetensors"),
+        ("report", "out.html", "--schemes", "inf4"),
     ],
 )
 def test_a_refusal_is_one_line_and_status_2(capsys, arguments):
@@ -74,6 +79,39 @@ def test_doctor_has_advice_for_each_missing_thing(capsys):
         finding["topic"] for finding in findings
     }
     assert all(finding["missing"] == bool(finding["advice"]) for finding in findings)
+
+
+def test_report_writes_the_tensor_of_a_file(capsys, tmp_path):
+    save_file(
+        {"one": np.ones(64, np.float32), "two": np.ones((4, 64), np.float32)},
+        tmp_path / "t.safetensors",
+    )
+    output = tmp_path / "out.html"
+    status, out, _ = run(
+        capsys,
+        "report",
+        str(output),
+        "--file",
+        str(tmp_path / "t.safetensors"),
+        "--schemes",
+        "mxfp4",
+    )
+    assert (status, out.strip()) == (0, str(output))
+    assert "two" in output.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("tensor", "file", "source"),
+    [
+        (None, None, None),
+        ("layers.0.mlp.up_proj.weight", None, "weight:layers.0.mlp.up_proj.weight"),
+        ("layers.0.mlp.up_proj.input", None, "activation:layers.0.mlp.up_proj.input"),
+        ("synthetic:gaussian,64,0", None, "synthetic:gaussian,64,0"),
+        ("w", "model.safetensors", "file:model.safetensors#w"),
+    ],
+)
+def test_a_tensor_is_named_as_the_explorers_name_it(tensor, file, source):
+    assert cli._source(tensor, file) == source
 
 
 def test_a_reader_that_goes_away_is_no_error():

@@ -73,7 +73,7 @@ def _add_report(commands) -> None:
     parser.add_argument("--file", help="a .safetensors or .gguf file, or a folder of them")
     parser.add_argument(
         "--tensor",
-        help="a tensor of that file, or of the shipped model (NAME.input for what a layer is given);"
+        help="a tensor of that file, or of the shipped model (NAME.input is what a layer is given),"
         " or a source such as synthetic:gaussian,65536,0",
     )
     parser.add_argument("--schemes", nargs="+", metavar="SCHEME", help="one to four of them")
