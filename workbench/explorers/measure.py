@@ -97,7 +97,8 @@ def exact(
             zeros = zeros if zeros is None else zeros[keep]
         offset = 0.0 if zeros is None else zeros
         ends = ((limits[0] - offset) * each, (limits[1] - offset) * each)
-        steps = local_steps(scheme.element, values / each) * each
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            steps = local_steps(scheme.element, values / each) * each
         new = tabulate(values, None, rounded, steps, ends, edges)
         tables = list(new) if tables is None else [a + b for a, b in zip(tables, new, strict=True)]
         codes += _codes(scheme.element, units)

@@ -139,8 +139,8 @@ def find(text: str) -> Source:
     """The source that a line names; anything unknown or malformed raises `WorkbenchError`.
 
     Example:
-        >>> find("synthetic:gaussian,1024,0").shape
-        (1024,)
+        >>> find("synthetic:gaussian,1000,0").shape
+        (1000,)
     """
     kind, colon, rest = str(text).partition(":")
     if not colon or kind not in KINDS:
