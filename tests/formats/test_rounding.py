@@ -88,7 +88,7 @@ def test_stochastic_rounding_is_unbiased_and_doubles_the_error():
     assert 6 * np.mean(stochastic**2) == pytest.approx(1, abs=0.005)
     assert abs(stochastic.mean()) < 5e-3
     other = format.round(x, "stochastic", seed=6) - x
-    assert abs(np.corrcoef(stochastic, other)[0, 1] - 0.5) < 0.05  # independent draws
+    assert abs(np.corrcoef(stochastic, other)[0, 1]) < 0.005  # independent draws
 
 
 def test_stochastic_rounding_does_not_stagnate():

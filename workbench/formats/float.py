@@ -94,6 +94,8 @@ class FloatFormat(Format):
         suffix = "" if self.top == usual else self.top
         if (self.exponent, self.mantissa, self.top) == (4, 3, "fn"):
             suffix = "fn"
+        if (self.exponent, self.mantissa, suffix) == (8, 0, ""):
+            suffix = "ieee"  # bare, e8m0 is the scale format
         options = []
         if suffix == "fn" and self.exponent + self.mantissa + 1 <= 6:
             suffix, options = "", ["top=fn"]
