@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from .cache import as_float32, as_int32, jit
+from .counters import add_three
 from .threads import over_chunks, spans
 
 SPAN = 1 << 21  # values behind one table; tables are added in order, whatever thread filled them
 SPANS = 16
 _MAGNITUDE = np.int32(0x7FFFFFFF)
-_INFINITY = np.int32(0x7F800000)
 
 
 class Grid(NamedTuple):
@@ -77,41 +77,43 @@ def _class_of(mantissa, cuts):
 
 
 @jit
-def _block(part, unit, reference, powers, fold, grid, cells):
-    """Add one block's values to the cells of its class."""
-    weight = np.float64(unit) * np.float64(unit)
-    last = grid.offsets[grid.depth]
+def _scaled_bits(part, unit, powers, bits):
+    """The patterns of values in a unit; dividing by a power of two is multiplying."""
     inverse = np.float32(1) / unit
-    for j in range(part.size):
-        x = part[j]
-        scaled = np.float32(x * inverse) if powers else np.float32(x / unit)
-        bits = as_int32(scaled)
-        magnitude = np.int64(bits & _MAGNITUDE)
-        if magnitude >= _INFINITY:
-            continue
-        row = 1 if bits < 0 and not fold else 0
-        row += 2 if abs(x) == reference else 0
-        octave = 127 - (magnitude >> 23)
-        if octave < grid.depth:
-            kept = max(grid.floor, grid.top - octave)
-            mantissa = magnitude & 0x7FFFFF
-            bin_ = grid.offsets[octave] + (mantissa >> (23 - kept))
-            rest = mantissa & ((1 << (23 - kept)) - 1)
-            offset = np.float64(rest) * np.float64(as_float32(np.int32((104 - octave) << 23)))
-        else:
-            bin_ = last
-            offset = np.float64(abs(scaled))
-        cell = cells[row, bin_]
-        first = weight * offset
-        cell[0] += 1
-        cell[1] += weight
-        cell[2] += first
-        cell[3] += first * offset
+    if powers:
+        for j in range(part.size):
+            bits[j] = as_int32(np.float32(part[j] * inverse))
+    else:
+        for j in range(part.size):
+            bits[j] = as_int32(np.float32(part[j] / unit))
 
 
 @jit
-def _fill(x, size, reference, cuts, powers, fold, grid, cells, sizes):
+def _block(bits, count, reference, weight, fold, grid, dropped, steps, cells):
+    """Add one block's values to the cells of its class; `reference` is its own scaled pattern."""
+    bins, address = grid.offsets[grid.depth] + 1, cells.ctypes.data
+    sign = np.int32(0) if fold else np.int32(1)
+    for j in range(count):
+        magnitude = np.int64(bits[j] & _MAGNITUDE)
+        octave = 127 - (magnitude >> 23)
+        if octave < 0:  # NaN or infinite
+            continue
+        row = np.int64(np.int32(bits[j] >> np.int32(31)) & sign)
+        row += 2 if magnitude == reference else 0
+        octave = min(octave, grid.depth)
+        mantissa, drop = magnitude & 0x7FFFFF, dropped[octave]
+        offset = np.float64(mantissa & ((1 << drop) - 1)) * steps[octave]
+        if octave == grid.depth:
+            offset = np.float64(as_float32(np.int32(magnitude)))
+        cell = row * bins + grid.offsets[octave] + (mantissa >> drop)
+        first = weight * offset
+        add_three(np.int64(address + 32 * cell), weight, first, first * offset)
+
+
+@jit
+def _fill(x, size, reference, cuts, powers, fold, grid, dropped, steps, cells, sizes):
     rows, cols = x.shape
+    buffer = np.empty(min(size, cols), np.int32)
     for r in range(rows):
         for b in range(reference.shape[1]):
             most = reference[r, b]
@@ -123,9 +125,12 @@ def _fill(x, size, reference, cuts, powers, fold, grid, cells, sizes):
             sizes[exponent] += part.size
             if exponent < 27 or exponent > 227:  # 2^-100 to 2^100; else only counted
                 continue
-            kind = _class_of(bits & 0x7FFFFF, cuts)
             unit = as_float32(np.int32(exponent << 23)) if powers else most
-            _block(part, unit, most, powers, fold, grid, cells[kind])
+            _scaled_bits(part, unit, powers, buffer)
+            weight = np.float64(unit) * np.float64(unit)
+            own = np.int64(as_int32(np.float32(most / unit)))
+            kind = cells[_class_of(bits & 0x7FFFFF, cuts)]
+            _block(buffer, part.size, own, weight, fold, grid, dropped, steps, kind)
 
 
 def block_cells(
@@ -164,13 +169,17 @@ def block_cells(
     step = max(1, max(SPAN, -(-rows * cols // SPANS)) // max(1, cols))
     parts = spans(rows, step)
     cuts = np.ascontiguousarray(cuts, np.int64)
+    octaves = np.arange(grid.depth + 1)
+    dropped = 23 - np.maximum(grid.floor, grid.top - octaves)
+    dropped[-1], steps = 23, np.ldexp(1.0, -23 - octaves)
 
     def one(start: int, stop: int):
         cells = np.zeros((cuts.size + 1, 4, int(grid.offsets[-1]) + 1, 4))
         sizes = np.zeros(256, np.int64)
         with np.errstate(over="ignore", invalid="ignore"):
             narrow = x[start:stop].astype(np.float32, copy=False)
-        _fill(narrow, size, reference[start:stop], cuts, powers, fold, grid, cells, sizes)
+        how = (cuts, powers, fold, grid, dropped, steps)
+        _fill(narrow, size, reference[start:stop], *how, cells, sizes)
         return cells, sizes
 
     done = over_chunks(lambda a, b: [one(*part) for part in parts[a:b]], len(parts), SPAN)

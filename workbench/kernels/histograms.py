@@ -13,47 +13,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .cache import jit  # chooses numba's folder, so it comes before numba
-
-# isort: split
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
-
+from .cache import jit
+from .counters import count_four
 from .threads import over_chunks, spans
 
-TABLE_BYTES = 16 << 16
 MOST_SPARE = 8
 PIECE = 1 << 23  # values that the packed counters hold before they are emptied
 _INFINITY = 0x7F80  # the prefix of infinity; NaN lie above it
-
-
-@intrinsic
-def _count_four(typingctx, patterns, tables):
-    """Count the four patterns at one address in the two tables that begin at another.
-
-    Four patterns are taken apart as one vector, and a bin's two sums are one vector of two, so that
-    a value costs a single read-modify-write; neighbours go to different tables, because a bin that
-    was just written cannot be read again at once. No compiler finds this by itself.
-    """
-
-    def codegen(context, builder, signature, args):
-        int32, int64 = ir.IntType(32), ir.IntType(64)
-        four, wide, two = (ir.VectorType(t, n) for t, n in ((int32, 4), (int64, 4), (int64, 2)))
-        bits = builder.load(builder.inttoptr(args[0], four.as_pointer()), align=4)
-        rest = builder.zext(builder.and_(bits, four([0xFFFF] * 4)), wide)
-        counted = builder.or_(rest, wide([1 << 40] * 4))
-        square = builder.mul(rest, rest)
-        offset = builder.shl(builder.lshr(bits, four([16] * 4)), four([4] * 4))
-        for k in range(4):
-            pair = builder.shuffle_vector(counted, square, ir.VectorType(int32, 2)([k, 4 + k]))
-            where = builder.zext(builder.extract_element(offset, int32(k)), int64)
-            where = builder.add(builder.add(args[1], where), int64((k % 2) * TABLE_BYTES))
-            cell = builder.inttoptr(where, two.as_pointer())
-            builder.store(builder.add(builder.load(cell, align=8), pair), cell, align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), codegen
 
 
 @jit
@@ -62,7 +28,7 @@ def _prefixes(bits, tables):
     source, target = bits.ctypes.data, tables.ctypes.data
     whole = bits.size & ~3
     for j in range(0, whole, 4):
-        _count_four(np.int64(source + 4 * j), np.int64(target))
+        count_four(np.int64(source + 4 * j), np.int64(target))
     for j in range(whole, bits.size):
         pattern = np.int64(bits[j])
         rest = pattern & 0xFFFF
