@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from workbench.explorers.format_explorer import MOST_SCHEMES, VIEWS, FormatExplorer
+from workbench.explorers.format_explorer import MOST_SCHEMES, MOST_SHIFT, VIEWS, FormatExplorer
 from workbench.explorers.touched import touched
 from workbench.formats import ROUNDINGS
 
@@ -63,7 +63,7 @@ class FormatExplorerWidget(ipw.VBox):
         for widget in self.schemes:
             widget.observe(lambda _: self._schemes_typed(), "value")
         self.shift = ipw.FloatSlider(
-            description="Scale handle: scales × 2^", min=-6, max=6, step=0.0625, style=_WIDE,
+            description="Scale handle: scales × 2^", min=-MOST_SHIFT, max=MOST_SHIFT, step=0.0625, style=_WIDE,
             readout_format=".3f", layout={"width": "440px"},
         )  # fmt: skip
         self.rounding = ipw.Dropdown(description="Rounding", options=list(ROUNDINGS))

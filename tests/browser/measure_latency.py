@@ -3,7 +3,7 @@
     python tests/browser/measure_latency.py [moves] [source]
 
 prints p50 and p95 in milliseconds from the key that moves the slider to the last plot drawn for it.
-Run it on a quiet machine; the figure on a busy one says little. The first moves warm up and are left out.
+Run it on a quiet machine; on a busy one the figure says little. The first moves are left out.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def measure(address: str, moves: int) -> list[float]:
         flags = ["--no-sandbox", "--disable-gpu"]
         browser = playwright.chromium.launch(executable_path=browser_path(), args=flags)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.goto(address)
+        page.goto(address, timeout=180_000)
         handle = page.locator(".noUi-handle").first
-        handle.wait_for(timeout=120_000)
-        page.wait_for_function(DRAWN, timeout=120_000, polling=200)
+        handle.wait_for(timeout=180_000)
+        page.wait_for_function(DRAWN, timeout=180_000, polling=200)
         page.wait_for_timeout(3000)
         page.evaluate(WATCH)
         handle.focus()

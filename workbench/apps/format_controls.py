@@ -9,7 +9,7 @@ import panel as pn
 
 from ..explorers import sources
 from ..explorers.design import designed
-from ..explorers.format_explorer import MOST_SCHEMES, FormatExplorer
+from ..explorers.format_explorer import MOST_SCHEMES, MOST_SHIFT, FormatExplorer
 from ..formats import ROUNDINGS
 from ..formats import names as format_names
 from ..schemes import names as scheme_names
@@ -48,11 +48,11 @@ class Controls:
 
     def _tensor(self) -> list[Any]:
         """What is looked at."""
-        self.kind = pn.widgets.Select(name="Tensor from", options=KINDS, width=WIDTH)
-        self.name = pn.widgets.Select(name="Tensor", options=[], width=WIDTH)
-        self.count = pn.widgets.Select(name="How many", options=COUNTS, width=WIDTH, visible=False)
+        self.kind = pn.widgets.Select(label="Tensor from", options=KINDS, width=WIDTH)
+        self.name = pn.widgets.Select(label="Tensor", options=[], width=WIDTH)
+        self.count = pn.widgets.Select(label="How many", options=COUNTS, width=WIDTH, visible=False)
         self.path = pn.widgets.TextInput(
-            name="File, # and tensor", placeholder="/path/model.safetensors#tensor", width=WIDTH,
+            label="File, # and tensor", placeholder="/path/model.safetensors#tensor", width=WIDTH,
             visible=False,
         )  # fmt: skip
         self.source_problem = _problem()
@@ -72,7 +72,7 @@ class Controls:
         before, self._quiet = self._quiet, True
         self.path.visible, self.name.visible = kind == "file", kind != "file"
         self.count.visible = kind == "synthetic"
-        self.name.name = "Distribution" if kind == "synthetic" else "Tensor"
+        self.name.label = "Distribution" if kind == "synthetic" else "Tensor"
         if kind != "file":
             names = sources.names(kind)
             self.name.param.update(options=names, value=names[0] if names else None)
@@ -93,7 +93,7 @@ class Controls:
         known = sorted({*format_names(), *scheme_names()})
         self.schemes = [
             pn.widgets.AutocompleteInput(
-                name=f"Scheme {i + 1}", options=known, restrict=False, min_characters=1,
+                label=f"Scheme {i + 1}", options=known, restrict=False, min_characters=1,
                 case_sensitive=False, width=WIDTH, placeholder="e4m3fn, int4/g128, mxfp4 ...",
             )
             for i in range(MOST_SCHEMES)
@@ -114,20 +114,21 @@ class Controls:
     def _handle(self) -> list[Any]:
         """The handle that moves the grids over the data."""
         self.shift = pn.widgets.FloatSlider(
-            name="Scale handle: all scales × 2^", start=-6, end=6, step=0.0625, value=0, width=WIDTH
-        )
+            label="Scale handle: all scales × 2^", start=-MOST_SHIFT, end=MOST_SHIFT,
+            step=0.0625, value=0, width=WIDTH,
+        )  # fmt: skip
         self.shift.param.watch(lambda event: self._plain("shift", float(event.new)), "value")
         return [self.shift]
 
     def _design(self) -> list[Any]:
         """A float of one's own, written into a scheme's line."""
-        self.exponent = pn.widgets.IntSlider(name="Exponent bits", start=0, end=8, value=4)
-        self.mantissa = pn.widgets.IntSlider(name="Mantissa bits", start=0, end=10, value=3)
-        self.bias = pn.widgets.IntSlider(name="Bias, more than usual", start=-16, end=16, value=0)
-        self.signed = pn.widgets.Checkbox(name="Signed", value=True)
-        self.subnormals = pn.widgets.Checkbox(name="Subnormals", value=True)
+        self.exponent = pn.widgets.IntSlider(label="Exponent bits", start=0, end=8, value=4)
+        self.mantissa = pn.widgets.IntSlider(label="Mantissa bits", start=0, end=10, value=3)
+        self.bias = pn.widgets.IntSlider(label="Bias, more than usual", start=-16, end=16, value=0)
+        self.signed = pn.widgets.Checkbox(label="Signed", value=True)
+        self.subnormals = pn.widgets.Checkbox(label="Subnormals", value=True)
         self.slot = pn.widgets.Select(
-            name="Into", options={f"Scheme {i + 1}": i for i in range(MOST_SCHEMES)}, value=0
+            label="Into", options={f"Scheme {i + 1}": i for i in range(MOST_SCHEMES)}, value=0
         )
         self.design_problem = _problem()
         widgets = [self.slot, self.exponent, self.mantissa, self.bias, self.signed, self.subnormals]
@@ -158,18 +159,18 @@ class Controls:
 
     def _choices(self) -> list[Any]:
         """Rounding and how things are drawn."""
-        self.rounding = pn.widgets.Select(name="Rounding", options=list(ROUNDINGS), width=WIDTH)
+        self.rounding = pn.widgets.Select(label="Rounding", options=list(ROUNDINGS), width=WIDTH)
         half = {"width": WIDTH // 2 - 8}
         self.axis = pn.widgets.Select(
-            name="Value axis", options={"powers of two": "symlog2", "linear": "linear"}, **half
+            label="Value axis", options={"powers of two": "symlog2", "linear": "linear"}, **half
         )
         self.window = pn.widgets.Select(
-            name="Show", options={"the data": "data", "all values": "formats"}, **half
+            label="Show", options={"the data": "data", "all values": "formats"}, **half
         )
         self.sort = pn.widgets.Select(
-            name="Channels", options={"by size": "size", "in order": "index"}, **half
+            label="Channels", options={"by size": "size", "in order": "index"}, **half
         )
-        self.theme = pn.widgets.Select(name="Theme", options=["light", "dark"], **half)
+        self.theme = pn.widgets.Select(label="Theme", options=["light", "dark"], **half)
         for name in ("rounding", "axis", "window", "sort"):
             getattr(self, name).param.watch(
                 lambda event, name=name: self._plain(name, event.new), "value"
@@ -180,11 +181,11 @@ class Controls:
     def _range(self) -> list[Any]:
         """The selection by keyboard: what brushing and clicking do."""
         number = {"width": WIDTH // 2 - 8, "value": None}
-        self.low = pn.widgets.FloatInput(name="Values from", **number)
-        self.high = pn.widgets.FloatInput(name="to", **number)
-        self.probe = pn.widgets.FloatInput(name="Mark value", **number)
-        self.channel = pn.widgets.IntInput(name="Channel", **number)
-        self.clear = pn.widgets.Button(name="Clear the selection", width=WIDTH)
+        self.low = pn.widgets.FloatInput(label="Values from", **number)
+        self.high = pn.widgets.FloatInput(label="to", **number)
+        self.probe = pn.widgets.FloatInput(label="Mark value", **number)
+        self.channel = pn.widgets.IntInput(label="Channel", **number)
+        self.clear = pn.widgets.Button(label="Clear the selection", width=WIDTH)
         self.range_problem = _problem()
         for widget in (self.low, self.high):
             widget.param.watch(lambda _: self._range_typed(), "value")

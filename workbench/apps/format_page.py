@@ -19,6 +19,7 @@ from .page_style import BAR, CARD, CSS, DARK, SMALL
 from .panel_speed import LeanPlotly, lower_debounce
 
 TITLE = "Format explorer"
+MOST_AT_ONCE = 1 << 21
 NAMES = ("value_grid", "error_by_cause", "channel_fan", "metrics_table")
 
 
@@ -31,7 +32,7 @@ class Card:
         )
         self.heading, self.caption, self.table = _text(), _text(), _text()
         self.download = pn.widgets.FileDownload(
-            callback=self._csv, filename=f"{name}.csv", label="CSV", button_type="default",
+            callback=self._csv, filename=f"{name}.csv", label="CSV",
             height=28, width=80, margin=(4, 0), stylesheets=[SMALL],
         )  # fmt: skip
         self.twin = pn.Card(
@@ -107,9 +108,16 @@ class FormatPage:
         self.cards = {name: kinds.get(name, Card)(name) for name in NAMES}
         self.controls = Controls(self.explorer)
         self._document = pn.state.curdoc
-        self.draw(NAMES)
         self._listen()
         self.explorer.param.watch(self._changed, list(FormatExplorer.STATE))
+        if self._document is not None and self.explorer.tensor.count > MOST_AT_ONCE:
+            pn.state.onload(self._first)
+        else:
+            self._first()
+
+    def _first(self) -> None:
+        """The first pictures; of a large tensor only once the page itself is there."""
+        self.draw(NAMES)
         self._refine()
 
     def draw(self, names: tuple[str, ...]) -> None:

@@ -26,7 +26,7 @@ from .background import Newest
 from .picture import Picture, exactly, sketched
 
 MOST_SCHEMES = 4
-MOST_SHIFT = 12.0
+MOST_SHIFT = 8.0
 VIEWS = {
     "value_grid": value_grid,
     "error_by_cause": error_by_cause,

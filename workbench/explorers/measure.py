@@ -95,6 +95,7 @@ def exact(
         if not keep.all():
             values, rounded, units, each = (a[keep] for a in (values, rounded, units, each))
             zeros = zeros if zeros is None else zeros[keep]
+        each = each.astype(np.float64)  # the ends of a grid may lie beyond float32
         offset = 0.0 if zeros is None else zeros
         ends = ((limits[0] - offset) * each, (limits[1] - offset) * each)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
