@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import WorkbenchError
+from ..formats import FloatFormat
 from ..kernels.block_histograms import Grid, grid_edges, grid_of
 from ..schemes import Scale, Scheme
 
@@ -107,15 +108,18 @@ def geometry_of(scheme: Scheme) -> Geometry | None:
 def _unit(scheme: Scheme) -> str:
     assert scheme.scale is not None
     level = scheme.scale.levels[0]
+    # from 7 mantissa bits on, a scale changes within a class, and its rounding is small instead
+    wide = level.name == "f32" or (
+        isinstance(level.format, FloatFormat) and level.format.mantissa >= 7
+    )
+    if scheme.scale.zero_point and not wide:
+        raise WorkbenchError(
+            str(scheme),
+            f"a sketch follows a zero point with scales of f32, f16 or bf16, not {level}",
+            "use wb.metrics.error(x, scheme), which is exact",
+        )
     if scheme.scale.zero_point:
-        if level.is_power or (level.format is not None and level.format.bits < 16):
-            raise WorkbenchError(
-                str(scheme),
-                f"a sketch follows a zero point with scales of f32, f16 or bf16, not {level}",
-                "use wb.metrics.error(x, scheme), which is exact",
-            )
         return "span"
     if level.is_power:
         return "power"
-    wide = level.format is None or level.format.bits == 16
     return "amax" if wide else "fine"

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import WorkbenchError
 from ..formats import FloatFormat, Format
 from ..kernels.moments import LOWER, UPPER
-from ..kernels.scales import scales_of
+from ..kernels.scales import ScaleRule, scales_of
 from ..schemes import ScaleFormat, Scheme
 from ..schemes.ranges import SEARCHED
 from .blocks import BlockSketch
@@ -161,7 +161,7 @@ def _read_classes(values: PrefixSketch, blocks: BlockSketch, scheme: Scheme) -> 
     errors, open_ = cells.errors(ladder, scale), places < 0
     if open_.any():
         part = blocks.cells.taken(open_)
-        share = _share_of_first(blocks, first, exponent, rule)[kind[open_]]
+        share = _share_of_first(blocks, first, last, exponent, rule)[kind[open_]]
         mixed = _mixed(part, ladder, first[kind[open_]], last[kind[open_]], share)
         places[open_] = cells.low.size + np.arange(part.low.size)
         cells, errors = cells.joined(part), np.concatenate([errors, mixed])
@@ -234,15 +234,18 @@ def _nearest(ladder: Ladder, x: np.ndarray, side: np.ndarray, scale: np.ndarray)
     return (x - np.where(side == 0, up, down) * scale) ** 2
 
 
-def _share_of_first(blocks: BlockSketch, first: np.ndarray, exponent: int, rule) -> np.ndarray:
+def _share_of_first(
+    blocks: BlockSketch, first: np.ndarray, last: np.ndarray, exponent: int, rule: ScaleRule
+) -> np.ndarray:
     """The part of each class, by logarithm, whose scale is that of its beginning."""
-    low, high = blocks.class_ends
+    mixed = np.flatnonzero(first != last)
+    low, high = (end[mixed] for end in blocks.class_ends)
     places = (np.arange(16) + 0.5) / 16
     inner = low[:, None] * (high / low)[:, None] ** places
-    scales = scales_of(np.ldexp(inner, exponent).astype(np.float32), rule) / np.float32(
-        2.0**exponent
-    )
-    return (scales == first[:, None]).mean(axis=1)
+    scales = scales_of(np.ldexp(inner, exponent).astype(np.float32), rule)
+    share = np.ones(first.size)
+    share[mixed] = (scales / np.float32(2.0**exponent) == first[mixed, None]).mean(axis=1)
+    return share
 
 
 def _unrounded(blocks: BlockSketch, scheme: Scheme) -> np.ndarray:
