@@ -87,12 +87,12 @@ def asymmetric(
     """
     low, high = _extent(scheme, rows, layout)
     whole = _whole(scheme, high - low)
-    best = _affine(scheme, low, high, whole)
+    best = affine(scheme, low, high, whole)
     if scheme.scale.range.kind != "mse":
         return *best, whole
     least = _errors(scheme, rows, layout, *best)
     for share in SEARCHED[1:]:
-        tried = _affine(scheme, low * share, high * share, whole)
+        tried = affine(scheme, low * share, high * share, whole)
         errors = _errors(scheme, rows, layout, *tried)
         better = errors < least
         best = np.where(better, tried[0], best[0]), np.where(better, tried[1], best[1])
@@ -131,7 +131,7 @@ def affine_rule(scheme: Scheme, whole: float = 1.0) -> ScaleRule:
     return scheme.rule(whole)._replace(q=codes, q_exponent=exponent)
 
 
-def _affine(
+def affine(
     scheme: Scheme, low: np.ndarray, high: np.ndarray, whole: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scales and zero points for ranges [low, high]."""

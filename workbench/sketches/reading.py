@@ -102,11 +102,11 @@ def _read_zero_point(values: PrefixSketch, scheme: Scheme) -> Reading:
             f"a sketch does not search a range with a zero point by {scheme.scale.range.kind}",
             "use wb.metrics.error(x, scheme), which is exact",
         )
-    from ..schemes.ranges import _affine
+    from ..schemes.ranges import affine
 
     low = np.full((1, 1), min(values.low, 0.0) if values.n else 0.0, np.float32)
     high = np.full((1, 1), max(values.high, 0.0) if values.n else 0.0, np.float32)
-    scales, zeros = _affine(scheme, low, high, 1.0)
+    scales, zeros = affine(scheme, low, high, 1.0)
     first, last = scheme.code_range
     whole = np.arange(first, last + 1) - float(zeros[0, 0])
     ladder = ladder_between(whole, whole[0] - 0.5, whole[-1] + 0.5)
