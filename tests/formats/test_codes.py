@@ -1,7 +1,6 @@
 """Every code of every format up to 16 bits: decoded as the reference says, and encoded back."""
 
 import math
-from dataclasses import replace
 from itertools import product
 
 import numpy as np

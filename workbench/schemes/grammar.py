@@ -89,9 +89,9 @@ def _build(format, parts: list[str], text: str) -> Scheme:
     zero_point, chosen, position = False, RangeChoice(), len(text) - sum(map(len, parts))
     for part in parts:
         sign, word = part[0], part[1:].strip()
-        if sign == "/" and granularity is None and not levels:
+        if sign == "/" and granularity is None and not levels and not zero_point:
             granularity = _granularity(word, text, position)
-        elif sign == "*" and len(levels) < 2:
+        elif sign == "*" and len(levels) < 2 and not zero_point:
             levels.append(_scale_format(word, text, position))
         elif part.strip() == "+zp" and not zero_point:
             zero_point = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from dataclasses import dataclass
@@ -150,20 +151,41 @@ class QuantizedTensor:
             with safe_open(str(path), framework="numpy") as file:
                 about = json.loads((file.metadata() or {})["workbench"])
                 parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            found = QuantizedTensor(
+                parse(about["scheme"]),
+                tuple(map(int, about["shape"])),
+                int(about["axis"]),
+                parts["packed"],
+                parts.get("scales"),
+                float.fromhex(about["whole"]),
+                parts.get("zeros"),
+            )
+            _check_parts(found)
         except FileNotFoundError as error:
             raise WorkbenchError(str(path), "there is no such file", "check the path") from error
-        except (SafetensorError, KeyError, ValueError, OSError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             why = f"it is not a quantized tensor of the workbench ({error})"
             raise WorkbenchError(str(path), why, "pass a file that .save(path) wrote") from error
-        return QuantizedTensor(
-            parse(about["scheme"]),
-            tuple(about["shape"]),
-            about["axis"],
-            parts["packed"],
-            parts.get("scales"),
-            float.fromhex(about["whole"]),
-            parts.get("zeros"),
-        )
+        return found
+
+
+def _check_parts(q: QuantizedTensor) -> None:
+    """Raise ValueError where codes, scales and zero points are not those of one tensor."""
+    from ..kernels.packing import packed_size
+
+    layout = q.layout
+    blocks = 0 if layout is None else math.prod(layout.scale_shape)
+    zero_point = layout is not None and q.scheme.scale.zero_point
+    if q.packed.shape != (packed_size(q.size, q.scheme.format.bits),):
+        raise ValueError(f"{q.packed.size} bytes of codes for shape {q.shape}")
+    if (q.stored_scales is None) != (layout is None) or (
+        layout is not None and q.stored_scales.shape != layout.scale_shape
+    ):
+        raise ValueError(f"{blocks} scales are missing")
+    if (q.packed_zeros is None) == zero_point or (
+        zero_point and q.packed_zeros.size != packed_size(blocks, q.scheme.format.bits)
+    ):
+        raise ValueError(f"{blocks} zero points are missing")
 
 
 def quantize(scheme: Scheme, x: Any, axis: int, rounding: str, seed: int) -> QuantizedTensor:

@@ -1,0 +1,30 @@
+"""Bit packing: exact sizes, exact bits, for every width."""
+
+import numpy as np
+import pytest
+
+from workbench.errors import WorkbenchError
+from workbench.kernels.packing import pack, packed_size, unpack
+
+
+@pytest.mark.parametrize("width", range(1, 17))
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 1001])
+def test_packing_equals_a_string_of_bits(width, count):
+    rng = np.random.default_rng(width)
+    codes = rng.integers(0, 1 << width, count).astype(np.uint8 if width <= 8 else np.uint16)
+    packed = pack(codes, width)
+    assert packed.size == packed_size(count, width) == -(-count * width // 8)
+    bits = np.unpackbits(packed, bitorder="little")
+    by_code = bits[: count * width].reshape(count, width)
+    assert np.array_equal(by_code @ (1 << np.arange(width)), codes)
+    assert not bits[count * width :].any()
+    assert np.array_equal(unpack(packed, width, count), codes)
+
+
+def test_codes_that_do_not_fit_and_bytes_that_are_missing():
+    with pytest.raises(WorkbenchError, match="code 8 → it does not fit 3 bits"):
+        pack(np.array([8]), 3)
+    with pytest.raises(WorkbenchError, match="2 bytes → 5 codes of 4 bits take 3"):
+        unpack(np.zeros(2, np.uint8), 4, 5)
+    with pytest.raises(WorkbenchError, match="codes of 17 bits → codes have 1 to 16 bits"):
+        packed_size(1, 17)
