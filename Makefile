@@ -65,6 +65,6 @@ $(TEST_READY): $(LAB_READY)
 # an environment from outside.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "$$($(PYTHON) -V) -> the workbench needs Python 3.11 or newer -> make lab PYTHON=python3.12"; exit 1; }
+	  { echo "$$($(PYTHON) -V) → the workbench needs Python 3.11 or newer → make lab PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || \
 	  { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip -q --python $@ install pip; }
