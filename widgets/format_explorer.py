@@ -63,8 +63,8 @@ class FormatExplorerWidget(ipw.VBox):
         for widget in self.schemes:
             widget.observe(lambda _: self._schemes_typed(), "value")
         self.shift = ipw.FloatSlider(
-            description="Scale handle: scales × 2^", min=-MOST_SHIFT, max=MOST_SHIFT, step=0.0625, style=_WIDE,
-            readout_format=".3f", layout={"width": "440px"},
+            description="Scale handle: scales × 2^", min=-MOST_SHIFT, max=MOST_SHIFT,
+            step=0.0625, style=_WIDE, readout_format=".3f", layout={"width": "440px"},
         )  # fmt: skip
         self.rounding = ipw.Dropdown(description="Rounding", options=list(ROUNDINGS))
         self.channel = ipw.Text(description="Channel", continuous_update=False, placeholder="all")

@@ -101,8 +101,11 @@ def test_figures_from_the_sketch_are_within_their_bound(kind, scheme):
     assert abs(row.sqnr - exact.sqnr) <= row.bound + 1e-9
 
 
-@pytest.mark.parametrize("scheme", ["e4m3fn", "int8/channel", "int4/g32+zp", "nvfp4", "nf4/b64",
-                                    "int4/t32x32", "int3/g32@mse", "int8/tensor@percentile(99.9)"])  # fmt: skip
+SCHEMES = ["e4m3fn", "int8/channel", "int4/g32+zp", "nvfp4", "nf4/b64", "int4/t32x32",
+           "int3/g32@mse", "int8/tensor@percentile(99.9)"]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_exact_figures_are_those_of_the_metrics(explorer, tensor, scheme):
     explorer.set(schemes=[scheme])
     done = []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-import workbench as wb
 from workbench.widgets import FormatExplorerWidget
 from workbench.widgets.figure import ViewBox
+
+import workbench as wb
 
 SMALL = "synthetic:student_t3,8192,0"
 

@@ -43,6 +43,7 @@ class Controls:
             *self._tensor(), *self._schemes(), *self._handle(), *self._design(),
             *self._choices(), *self._range(), width=WIDTH + 20,
         )  # fmt: skip
+        self.code.param.watch(lambda _: self._write_code(), "collapsed")
         explorer.param.watch(lambda *_: self.follow(), [*FormatExplorer.STATE, "problem"])
         self.follow()
 
@@ -261,9 +262,14 @@ class Controls:
             f'<div class="quiet">{shape} · {tensor.count:,} values · drag over the value grid to '
             f"choose a range, click a channel to see it alone</div>{alert}"
         )
-        code = html.escape(self.explorer.code())
-        link = html.escape(self.explorer.link() or "?")
-        self.code[0].object = f"<pre>{code}</pre><p>Link: <code>{link}</code></p>"
+        self._write_code()
+
+    def _write_code(self) -> None:
+        """The code and the link, while they are open."""
+        if not self.code.collapsed:
+            code = html.escape(self.explorer.code())
+            link = html.escape(self.explorer.link() or "?")
+            self.code[0].object = f"<pre>{code}</pre><p>Link: <code>{link}</code></p>"
 
     def _follow_source(self, source: str) -> None:
         kind, _, rest = source.partition(":")

@@ -16,7 +16,8 @@ from ..explorers.touched import touched
 from ..views.view import View
 from .format_controls import Controls
 from .page_style import BAR, CARD, CSS, DARK, SMALL
-from .panel_speed import LeanPlotly, lower_debounce
+from .panel_speed import lower_debounce
+from .plotly_pane import PlotlyPane
 
 TITLE = "Format explorer"
 MOST_AT_ONCE = 1 << 21
@@ -27,9 +28,7 @@ class Card:
     """One view on the page: heading, picture, caption, and its table twin, filled when opened."""
 
     def __init__(self, name: str):
-        self.pane = LeanPlotly(
-            {"data": [], "layout": {}}, config=_config(), sizing_mode="stretch_width", margin=0
-        )
+        self.pane = PlotlyPane(sizing_mode="stretch_width", margin=0)
         self.heading, self.caption, self.table = _text(), _text(), _text()
         self.download = pn.widgets.FileDownload(
             callback=self._csv, filename=f"{name}.csv", label="CSV",
@@ -56,8 +55,7 @@ class Card:
             f'<span class="origin {mark}" title="where the numbers come from">{view.provenance}'
             "</span></h2>"
         )
-        self.pane.height = view.plot["layout"]["height"]
-        self.pane.object = view.plot
+        self.pane.show(view)
         self.caption.object = f'<p class="caption">{view.caption}</p>'
         self._fill()
 
@@ -73,12 +71,6 @@ class Card:
 
 def _text() -> Any:
     return pn.pane.HTML("", stylesheets=[CARD], margin=0, sizing_mode="stretch_width")
-
-
-def _config() -> dict[str, Any]:
-    from ..views.style import CONFIG
-
-    return CONFIG
 
 
 class FiguresCard(Card):
@@ -147,29 +139,22 @@ class FormatPage:
 
     def _listen(self) -> None:
         """Brushing and clicking in one view changes the selection of all."""
-        grid, fan = self.cards["value_grid"].pane, self.cards["channel_fan"].pane
-        grid.param.watch(self._brushed, "selected_data")
-        grid.param.watch(self._probed, "click_data")
-        fan.param.watch(self._channel_chosen, "click_data")
+        self.cards["value_grid"].pane.brushed = self._brushed
+        self.cards["value_grid"].pane.clicked = self._probed
+        self.cards["channel_fan"].pane.clicked = self._channel_chosen
 
-    def _brushed(self, event: Any) -> None:
-        places = ((event.new or {}).get("range") or {}).get("x")
-        if places:
-            low, high = self.explorer.value_axis().value(places)
-            self.explorer.set(selection=(float(low), float(high)))
+    def _brushed(self, places: list[float]) -> None:
+        low, high = self.explorer.value_axis().value(places)
+        self.explorer.set(selection=(float(low), float(high)))
 
-    def _probed(self, event: Any) -> None:
-        points = (event.new or {}).get("points") or []
-        if points:
-            self.explorer.set(probe=float(self.explorer.value_axis().value(points[0]["x"])))
+    def _probed(self, point: dict[str, Any]) -> None:
+        self.explorer.set(probe=float(self.explorer.value_axis().value(point["x"])))
 
-    def _channel_chosen(self, event: Any) -> None:
-        for point in (event.new or {}).get("points") or []:
-            data = point.get("customdata")
-            if isinstance(data, list) and len(data) == 5:
-                channel = int(data[4])
-                same = channel == self.explorer.channel
-                self.explorer.set(channel=None if same else channel)
+    def _channel_chosen(self, point: dict[str, Any]) -> None:
+        data = point["customdata"]
+        if data is not None and len(data) == 5:
+            channel = int(data[4])
+            self.explorer.set(channel=None if channel == self.explorer.channel else channel)
 
     def stop(self) -> None:
         """Drop the background work of a session that has ended."""
@@ -184,7 +169,8 @@ def build() -> pn.template.BootstrapTemplate:
     page = FormatPage(link or "")
     dark = page.explorer.theme == "dark"
     template = pn.template.BootstrapTemplate(
-        title=TITLE, theme="dark" if dark else "default", raw_css=[CSS + DARK if dark else CSS], sidebar_width=310,
+        title=TITLE, theme="dark" if dark else "default", sidebar_width=310,
+        raw_css=[CSS + DARK if dark else CSS],
         header_background="#1C2530", busy_indicator=None,
     )  # fmt: skip
     template.sidebar.append(page.controls.column)

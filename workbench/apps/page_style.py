@@ -19,8 +19,8 @@ CARD = """
 h2 { font-size: 15px; font-weight: 600; margin: 0 0 2px 0; }
 p { margin: 0; }
 .caption { font-size: 13px; line-height: 1.45; max-width: 90em; }
-.origin { font-weight: 400; font-size: 12px; margin-left: 10px; padding: 1px 7px; border-radius: 9px;
-  border: 1px solid currentColor; opacity: 0.85; }
+.origin { font-weight: 400; font-size: 12px; margin-left: 10px; padding: 1px 7px;
+  border-radius: 9px; border: 1px solid currentColor; opacity: 0.85; }
 .origin.exact::before { content: "● "; } .origin.estimate::before { content: "○ "; }
 .tensor { font-size: 17px; font-weight: 600; } .quiet { font-size: 13px; opacity: 0.85; }
 .problem { font-size: 13px; border-left: 4px solid #D55E00; padding: 2px 0 2px 8px; margin: 2px 0; }

@@ -182,7 +182,7 @@ class FormatExplorer(param.Parameterized):
         }
         return {name: VIEWS[name](*arguments[name], spec) for name in names}
 
-    def refine(self, done: Callable[[], None], delay: float = 0.25) -> None:
+    def refine(self, done: Callable[[], None], delay: float = 0.8) -> None:
         """Compute the exact numbers in the background; then call `done` from that thread.
 
         Nothing is called where a newer state has come, where they are known already, or where they

@@ -16,7 +16,7 @@ from ..schemes.report import clip_limits, decibels
 from ..views.error_field import CAUSES, ErrorField, tabulate
 from ..views.summaries import Grid, Histogram, grid_of, local_steps
 
-CHUNK = 1 << 19
+CHUNK = 1 << 17
 PLAIN, MOVED, ONE_SCALE = "as it is", "moved", "one scale for the tensor"
 MANY_SCALES = "at the scale of a middle block"
 
