@@ -89,9 +89,9 @@ def saturated(x, p):
 @jit
 def to_infinity(x, p):
     """The float32 nearest to `x` in the format `p`, ties to even, infinite beyond the largest."""
-    exponent = np.int32(max(np.int32(as_int32(x) & _EXPONENT32), p.least))
     most = np.int32(as_int32(p.top) & _EXPONENT32)  # beyond it, C itself would overflow
-    c = as_float32(np.int32(np.int32(min(exponent, most)) + p.shift))
+    exponent = np.int32(min(np.int32(as_int32(x) & _EXPONENT32), most))
+    c = as_float32(np.int32(np.int32(max(exponent, p.least)) + p.shift))
     y = np.float32(np.float32(x + c) - c)
     y = np.float32(np.float32(y * p.grow) * p.shrink)
     return as_float32(np.int32(as_int32(y) | np.int32(as_int32(x) & p.sign)))
