@@ -13,7 +13,8 @@ FORMATS = [
     "f16", "bf16", "e5m2", "e4m3fn", "e4m3ieee", "e5m2fnuz", "e4m3fnuz", "e4m3fnuz(bias=11)",
     "e3m4", "e3m2", "e2m3", "e2m1", "e3m0", "e1m2", "e0m3", "e2m2(top=fn)", "e4m3fn(nan)",
     "e5m2(saturate)", "e5m2(nan)", "e4m3fn(bias=12)", "e4m3fn(bias=-40)", "e4m3fn(nosub)",
-    "e2m1(nosub)", "e3m0(nosub)", "ue4m3fn", "ue5m3(nan)", "e9m4", "e1m3(top=ieee)", "e8m3", "e8m3(saturate)", "e8m0",
+    "e2m1(nosub)", "e3m0(nosub)", "ue4m3fn", "ue5m3(nan)", "e9m4", "e1m3(top=ieee)",
+    "e8m3", "e8m3(saturate)", "e8m0",
     "int8", "int8n", "uint4", "int1", "int16", "q3.4", "uq0.8", "q9.-2",
     "nf4", "bnb_fp4", "dynamic8", "udynamic8",
 ]  # fmt: skip

@@ -57,7 +57,9 @@ def _kind(mantissa, least_exponent, top, largest, overflow, signed_zero) -> int:
         return NO_FAST_PATH
     if overflow == "saturate":
         return SATURATE
-    return INFINITE if overflow == "inf" and full and signed_zero else INVALID
+    if overflow == "nan":
+        return INVALID
+    return INFINITE if full and signed_zero else NO_FAST_PATH
 
 
 def _fast(kind, mantissa, least_exponent, top, largest, signed_zero) -> FastFloat:
