@@ -5,9 +5,12 @@ It uses the plotly.js that `pn.extension("plotly")` serves with the page; nothin
 
 from __future__ import annotations
 
+import base64
+import json
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import panel as pn
@@ -15,6 +18,8 @@ import param
 
 from ..views.style import CONFIG
 from ..views.view import View
+
+DATA = Path(__file__).parent / "data"
 
 
 class PlotlyPane(pn.custom.JSComponent):
@@ -24,11 +29,12 @@ class PlotlyPane(pn.custom.JSComponent):
     mark as `{"x": ..., "customdata": [...]}`.
     """
 
-    figure = param.Dict(default={}, doc="traces and layout")
+    figure = param.String(default="", doc="traces and layout as JSON")
     config = param.Dict(default=CONFIG, doc="plotly's configuration")
     words = param.String(default="", doc="the picture in words, for screen readers")
 
-    _esm = Path(__file__).parent / "data" / "plotly_pane.js"
+    _esm = DATA / "plotly_pane.js"
+    _stylesheets: ClassVar[list[str]] = [(DATA / "plotly_pane.css").read_text("utf-8")]
 
     def __init__(self, **params: Any):
         super().__init__(**params)
@@ -38,7 +44,7 @@ class PlotlyPane(pn.custom.JSComponent):
     def show(self, view: View) -> None:
         """Draw a view."""
         self.param.update(
-            figure=plain(view.plot), words=f"{view.title}. {view.caption}",
+            figure=as_json(view.plot), words=f"{view.title}. {view.caption}",
             height=view.plot["layout"]["height"],
         )  # fmt: skip
 
@@ -49,18 +55,26 @@ class PlotlyPane(pn.custom.JSComponent):
             self.clicked(message["clicked"])
 
 
-def plain(value: Any) -> Any:
-    """A figure with arrays of one axis kept, to be sent as bytes, and all others as lists.
+def as_json(plot: dict[str, Any]) -> str:
+    """A figure as JSON, its arrays of numbers as base64: plotly reads both, and Panel neither.
+
+    A string is sent as it is, where Panel would look through every entry of a list.
 
     Example:
-        >>> plain({"x": np.zeros((2, 1)), "y": (1, None)})
-        {'x': [[0.0], [0.0]], 'y': [1, None]}
+        >>> as_json({"y": np.zeros(1, np.float32), "x": [1.0, math.nan]})
+        '{"y":{"dtype":"f4","bdata":"AAAAAA=="},"x":[1.0,null]}'
     """
+    return json.dumps(_plain(plot), separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        narrow = value.astype(np.float32) if value.dtype == np.float64 else value
-        return narrow if value.ndim == 1 and value.dtype.kind == "f" else value.tolist()
-    return value.item() if isinstance(value, np.generic) else value
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+        narrow = np.ascontiguousarray(value, np.float32)
+        spec = {"dtype": "f4", "bdata": base64.b64encode(narrow).decode()}
+        return spec | ({"shape": ",".join(map(str, value.shape))} if value.ndim > 1 else {})
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,12 +11,12 @@ export function render({ model, el }) {
 
   async function draw() {
     stale = true;
-    if (drawing || !seen || !model.figure?.layout || !width_now()) return;
+    if (drawing || !seen || !model.figure || !width_now()) return;
     drawing = true;
     while (stale) {
       stale = false;
       width = width_now();
-      const { data, layout } = model.figure;
+      const { data, layout } = JSON.parse(model.figure);
       node.style.height = `${layout.height}px`;
       node.setAttribute("aria-label", model.words);
       await window.Plotly.react(node, data, { ...layout, width }, model.config);
