@@ -17,7 +17,7 @@ NOTEBOOK = Path(__file__).parents[2] / launch.START
 CODE_CELLS = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell"
 STARTED = re.compile(r"[\d*]")
 KERNEL_READY = "Python 3 (ipykernel) | Idle"
-ERRORS = '[data-mime-type="application/vnd.jupyter.error"], .jupyter-widgets.lm-error'
+ERRORS = '[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]'
 PAGES = [page.stem for page in launch.pages()]
 
 
@@ -77,7 +77,7 @@ def _walk_cells(page) -> list[dict]:
     """Wait for each code cell in turn, and say how many figures it shows and how many are drawn."""
     shown = []
     for index in range(page.locator(CODE_CELLS).count()):
-        page.wait_for_function(_RUN_OR_FAILED, arg=[CODE_CELLS, index], timeout=180_000)
+        page.wait_for_function(_RUN_OR_FAILED, arg=[CODE_CELLS, ERRORS, index], timeout=180_000)
         assert page.locator(ERRORS).all_inner_texts() == []
         cell = page.locator(CODE_CELLS).nth(index)
         cell.scroll_into_view_if_needed()
@@ -92,9 +92,9 @@ def _figure_is_drawn(page) -> None:
     )
 
 
-_RUN_OR_FAILED = """([cells, index]) =>
+_RUN_OR_FAILED = """([cells, errors, index]) =>
     /\\d/.test(document.querySelectorAll(cells)[index].querySelector('.jp-InputPrompt').textContent)
-    || document.querySelector('[data-mime-type="application/vnd.jupyter.error"]')"""
+    || document.querySelector(errors)"""
 _LOOK = """cell => ({
     figures: cell.querySelectorAll('.js-plotly-plot').length,
     drawn: [...cell.querySelectorAll('.js-plotly-plot')]
