@@ -86,6 +86,17 @@ def _bitsandbytes_fp4() -> tuple[float, ...]:
     return (*positive, *negative)
 
 
+def _float32_steps(parts: int) -> np.ndarray:
+    """0.1 to 1 in equal parts as float32, each from its nearer end with one rounding.
+
+    It is how torch.linspace computes them, and so how the published table came about.
+    """
+    low, index = np.float32(0.1), np.arange(parts + 1)
+    step = np.float64((np.float32(1) - low) / np.float32(parts))
+    from_low, from_high = np.float64(low) + step * index, 1 - step * (parts - index)
+    return np.where(index < (parts + 1) // 2, from_low, from_high).astype(np.float32)
+
+
 def dynamic_tree(signed: bool) -> tuple[float, ...]:
     """The 256 values of the 8-bit dynamic tree: decades, each cut into twice as many parts.
 
@@ -95,10 +106,9 @@ def dynamic_tree(signed: bool) -> tuple[float, ...]:
     """
     values = [0.0, 1.0]
     for decade in range(7):
-        parts = 2 ** (decade if signed else decade + 1)
-        edges = np.linspace(0.1, 1, parts + 1).astype(np.float32)
-        means = ((edges[:-1] + edges[1:]) / np.float32(2)).astype(np.float64)
-        scaled = (10.0 ** (decade - 6) * means).astype(np.float32).astype(np.float64)
+        edges = _float32_steps(2 ** (decade if signed else decade + 1))
+        means = (edges[:-1] + edges[1:]) / np.float32(2)
+        scaled = (np.float32(10.0 ** (decade - 6)) * means).astype(np.float64)
         values += [*scaled, *(-scaled if signed else ())]
     return tuple(sorted(values))
 
