@@ -29,8 +29,7 @@ def test_every_weight_and_every_linear_input_is_there(sketches):
 
 
 def test_they_are_small_and_shared(sketches):
-    files = list(models.SKETCHES.iterdir())
-    assert sum(file.stat().st_size for file in files) <= 8_000_000
+    assert models.SKETCHES.stat().st_size <= 10_000_000
     q, k = (sketches.info(f"layers.0.self_attn.{name}_proj.input") for name in "qk")
     assert q.file == k.file
     assert sketches[q.name] is sketches[k.name]
@@ -54,6 +53,15 @@ def test_an_activation_sketch_is_of_the_model_that_ships(sketches, scheme):
     assert abs(read.sqnr - exact.sqnr) <= read.bound + 0.05
 
 
+def test_the_first_picture_needs_no_pass_over_values(sketches):
+    """Channels and the blocks of the schemes that the explorer opens with are in the sketch."""
+    for name, axis in (("layers.0.mlp.down_proj.input", -1), ("lm_head.weight", 0)):
+        one = sketches[name]
+        assert (one.channels.axis - axis) % 2 == 0
+        assert one.shape == sketches.info(name).shape
+    assert sketches["layers.0.mlp.down_proj.input"].error(wb.scheme("nvfp4")).bound >= 0
+
+
 def test_torch_is_not_needed():
     code = (
         "import sys; from workbench import models;"
@@ -66,4 +74,8 @@ def test_what_is_not_there_is_refused(sketches, tmp_path):
     with pytest.raises(WorkbenchError, match=r"write 'layers\.0\.mlp\.down_proj\.input'"):
         sketches["layers.0.mlp.down_proj.inputs"]
     with pytest.raises(WorkbenchError, match=r"workbench\.models\.sketch_reference"):
-        ShippedSketches(tmp_path)
+        ShippedSketches(tmp_path / "sketches.zip")
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(models.SKETCHES.read_bytes()[:1000])
+    with pytest.raises(WorkbenchError, match="the archive is broken"):
+        ShippedSketches(broken)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workbench.models.shipped_sketches import ShippedSketches
 
 DATA = Path(__file__).parent / "data"
-SKETCHES = DATA / "sketches"
+SKETCHES = DATA / "sketches.zip"
 SHIPPED = {
     "reference": "byte-level Llama-type language model, 2.75M parameters, float32",
     "reference-twin": "the same function with known outliers, made from it when loaded",
@@ -113,6 +113,7 @@ def recipe() -> dict:
     return json.loads((DATA / "recipe.json").read_text("utf-8"))
 
 
+@cache
 def reference_sketches() -> ShippedSketches:
     """Shipped sketches of the reference model's weights and activations, loaded when asked for.
 

@@ -48,7 +48,8 @@ def markdown_table(report: Callable[[str], object] = lambda line: None) -> str:
     from workbench import models
     from workbench.models import extras
 
-    extras.need("torch", "measuring the reference model")
+    torch = extras.need("torch", "measuring the reference model")
+    torch.set_num_threads(1)  # windows are too small to share; waiting threads only cost time
     from workbench.models import evaluate
 
     text = models.held_out_text()
