@@ -55,6 +55,7 @@ def test_a_wide_format_points_to_json_for_its_values(capsys):
         ("models", "get", "smollm3"),
         ("lab", "--port", "99999"),
         ("serve", "--port", "0"),
+        ("bench", "casts", "--rounds", "0"),
         ("report", "/nowhere/out.html"),
         ("report", "out.html", "--file", "/nowhere/model.safetensors"),
         ("report", "out.html", "--schemes", "inf4"),

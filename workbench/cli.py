@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="workbench", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_servers, _add_report, _add_formats, _add_models, _add_doctor):
+    for add in (_add_servers, _add_report, _add_formats, _add_models, _add_bench, _add_doctor):
         add(commands)
     return parser
 
@@ -149,6 +149,30 @@ def _models_table(options: argparse.Namespace) -> None:
     from workbench.models import tables
 
     tables.main_table(options.write)
+
+
+def _add_bench(commands) -> None:
+    says = "speed on this machine, beside the other libraries installed and the copy limit"
+    suites = commands.add_parser("bench", help=says, description=says).add_subparsers(
+        metavar="SUITE", required=True
+    )
+    casts = suites.add_parser("casts", help="casts, block schemes and sketches")
+    casts.add_argument("--cold", action="store_true", help="64M values too")
+    casts.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
+    casts.add_argument("--rounds", type=int, default=9, help="samples of each candidate")
+    casts.add_argument("--json", action="store_true", help="machine-readable")
+    casts.set_defaults(run=_bench_casts)
+
+
+def _bench_casts(options: argparse.Namespace) -> None:
+    from workbench.studies import bench_casts
+
+    if options.rounds < 1:
+        raise WorkbenchError(f"--rounds {options.rounds}", "nothing to measure", "write --rounds 9")
+    compiled = not options.no_compile
+    measured = bench_casts.main(options.cold, compiled, options.rounds, options.json)
+    if options.json:
+        _print_json(measured)
 
 
 def _add_doctor(commands) -> None:

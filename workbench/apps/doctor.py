@@ -146,19 +146,14 @@ def _python() -> Finding:
 
 
 def _processor() -> list[Finding]:
+    from workbench.studies.bench import environment
+
     features = cpu_features()
     slow = "" if {"AVX2", "NEON"} & set(features) else "kernels run, but not at the speed of a copy"
     return [
-        Finding("processor", _processor_name()),
+        Finding("processor", environment()["processor"]),
         Finding("features", ", ".join(features) or "none of those known here", slow),
     ]
-
-
-def _processor_name() -> str:
-    for line in _lines(Path("/proc/cpuinfo")):
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _load_and_memory() -> list[Finding]:
@@ -236,10 +231,3 @@ def _extra(extra: str, names: list[str]) -> Finding:
     use = f" (optional: {OPTIONAL[extra]})" if extra in OPTIONAL else ""
     advice = f"pip install -c constraints.txt -e '.[{extra}]'{use}" if absent else ""
     return Finding(f"[{extra}]", text, advice)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
