@@ -198,7 +198,7 @@ def _jupyter_options(root: Path, port: int) -> list[str]:
 
 
 def _warm_up() -> list[str]:
-    return [sys.executable, "-m", "workbench.kernels.warm"]
+    return [sys.executable, "-m", "workbench.schemes.warm"]
 
 
 def _checkout() -> Path:
