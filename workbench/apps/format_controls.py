@@ -32,6 +32,7 @@ class Controls:
     def __init__(self, explorer: FormatExplorer):
         self.explorer = explorer
         self._quiet = False
+        self._said = False  # whether a refusal is being said beside a control
         self.headline = pn.pane.HTML("", stylesheets=[CARD], margin=0, sizing_mode="stretch_width")
         self.code = pn.Card(
             pn.pane.HTML("", stylesheets=[CARD], sizing_mode="stretch_width"),
@@ -220,6 +221,7 @@ class Controls:
 
     def _set(self, problem: Any, **changes: Any) -> None:
         """Change the state; a refusal is said at the control and the picture stays."""
+        self._said = problem is not None
         refusal = self.explorer.set(**changes)
         for line in (self.source_problem, *self.scheme_problems, self.design_problem,
                      self.range_problem):  # fmt: skip
@@ -234,7 +236,7 @@ class Controls:
         self._quiet = True
         try:
             self._follow_source(state["source"])
-            if not any(line.object for line in self.scheme_problems):
+            if not self.explorer.problem:
                 texts = [*state["schemes"], *[""] * MOST_SCHEMES]
                 for widget, text in zip(self.schemes, texts, strict=False):
                     _put(widget, text)
@@ -255,7 +257,7 @@ class Controls:
         finally:
             self._quiet = False
         shape = " × ".join(f"{n:,}" for n in tensor.shape) or "one value"
-        problem = html.escape(self.explorer.problem)
+        problem = "" if self._said else html.escape(self.explorer.problem)
         alert = f'<p class="problem" role="alert">{problem}</p>' if problem else ""
         self.headline.object = (
             f'<div class="tensor">{html.escape(tensor.label)}</div>'

@@ -33,7 +33,8 @@ code, pre { font-family: ui-monospace, monospace; font-size: 12.5px; white-space
 
 # The bar that opens a table: a line of text rather than a button.
 BAR = """
-:host(.card) { border: none !important; box-shadow: none !important; outline: none; }
+:host(.card) { border: none !important; box-shadow: none !important;
+  outline: none !important; }
 :host(.card), .card-header { background: transparent !important; padding: 0 !important; }
 .card-header { border: none !important; box-shadow: none !important; min-height: 26px; }
 .card-button { font-size: 12px; width: 24px; }

@@ -140,9 +140,9 @@ def _ideal(suffix: str, look: style.Theme) -> dict[str, Any]:
 
 
 def _ceiling(fields: Sequence[ErrorField], spec: ViewSpec) -> float:
-    """One height for all histograms: the tallest bar, but at most five times the flat box."""
+    """One height for all histograms: that of the tallest bar."""
     tallest = max((one.shares(spec.selection).sum(0).max() for one in fields), default=_WIDTH)
-    return float(np.clip(1.1 * tallest, 1.3 * _WIDTH, 5 * _WIDTH))
+    return float(max(1.1 * tallest, 1.3 * _WIDTH))
 
 
 def _histogram(one: ErrorField, column: int, spec: ViewSpec) -> list[dict[str, Any]]:

@@ -1,5 +1,18 @@
 // One plotly figure of a Panel page: drawn once for each change, and only while it can be seen.
 // Panel's own pane draws three to five times for each, because every layout of the page resizes it.
+
+// Panel leaves slider handles and the steppers of number fields without a name for screen readers.
+function name_controls(root = document) {
+  for (const node of root.querySelectorAll("*")) {
+    if (node.shadowRoot) name_controls(node.shadowRoot);
+    if (node.hasAttribute("aria-label")) continue;
+    const title = root.querySelector(".bk-slider-title, label")?.textContent ?? "";
+    if (node.matches(".noUi-handle")) node.setAttribute("aria-label", title.replace(/:.*/s, ""));
+    if (node.matches(".bk-spin-btn-up")) node.setAttribute("aria-label", `${title}: more`);
+    if (node.matches(".bk-spin-btn-down")) node.setAttribute("aria-label", `${title}: less`);
+  }
+}
+
 export function render({ model, el }) {
   const node = document.createElement("div");
   node.style.width = "100%";
@@ -27,6 +40,7 @@ export function render({ model, el }) {
 
   function listen() {
     node.dataset.drawn = "yes";
+    setTimeout(name_controls, 0);
     node.on("plotly_selected", (event) => {
       if (event?.range?.x) model.send_msg({ brushed: event.range.x });
     });

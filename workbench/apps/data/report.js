@@ -81,6 +81,11 @@
         Plotly.restyle(node, { x: [found.map((one) => one.budget[meta.budget] || 0)] }, [i]);
       }
     });
+    const stacks = found.flatMap(({ shares }) => shares[0].map((_, i) => shares[0][i] + shares[1][i]
+      + shares[2][i]));
+    const top = 1.1 * Math.max(...stacks, 1.2 * 2 / STEPS);
+    const ranges = found.map((_, i) => [`yaxis${i + 3}.range`, [0, top]]);
+    Plotly.relayout(node, Object.fromEntries(ranges));
     return found[0]?.total ?? 0;
   }
 
