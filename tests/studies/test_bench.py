@@ -1,0 +1,70 @@
+"""The benchmark's clockwork: who is timed, what is compared, and when there is no verdict."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from workbench.studies import bench, bench_casts, bench_peers
+from workbench.studies.bench import Candidate, Row
+
+
+def row(**fields):
+    candidates = (
+        Candidate("mine", "ours", lambda: time.sleep(0.001)),
+        Candidate("theirs", "peer", lambda: time.sleep(0.004)),
+        Candidate("slow", "peer", lambda: time.sleep(0.009)),
+        Candidate("limit", "limit", lambda: time.sleep(0.0005)),
+    )
+    return Row("sleep", "1", candidates, lambda: "exact", clock="wall", **fields)
+
+
+def test_ratios_are_to_the_limit_and_to_the_best_peer(monkeypatch):
+    monkeypatch.setattr(bench, "is_busy", lambda load: False)
+    result = bench.measure(row(reach=0.05, times=1.2), rounds=3)
+    assert result.best_peer == "theirs"
+    assert 1.2 < result.over_peer < 5
+    assert 0.05 < result.of_limit < 1
+    assert result.verdict == "reached"
+    assert bench.measure(row(reach=0.99), rounds=2).verdict == "missed"
+    assert bench.measure(row(), rounds=1).verdict == ""
+
+
+def test_a_busy_machine_gets_no_verdict(monkeypatch):
+    monkeypatch.setattr(bench, "is_busy", lambda load: True)
+    assert bench.measure(row(reach=0.05), rounds=1).verdict == "busy"
+
+
+def test_a_wrong_output_ends_the_run():
+    x = np.ones((1, 4), np.float32)
+    with pytest.raises(AssertionError, match="4 of 4 outputs differ from the definition"):
+        bench_casts._same_bits(x, x * 2)
+
+
+def test_tables_and_json():
+    result = bench.measure(row(reach=0.5, times=2), rounds=1)
+    lines = bench.table([result]).splitlines()
+    assert lines[0].split()[:2] == ["kernel", "shape"]
+    assert lines[1].startswith("sleep")
+    assert "theirs" in lines[1]
+    found = json.loads(json.dumps(bench.as_json([result])))
+    assert found["rows"][0]["best_peer"] == "theirs"
+    assert found["environment"]["cores"] >= 1
+
+
+def test_every_row_runs_on_small_arrays_and_checks_its_output(monkeypatch):
+    monkeypatch.setattr(bench_casts, "HOT", 1 << 14)
+    monkeypatch.setattr(bench, "LEAST_SECONDS", 1e-5)
+    for name in ("casts", "any_float", "blocks", "integers", "static_int8", "stochastic"):
+        monkeypatch.setattr(bench_peers, name, lambda *a, **k: [])
+    results = [bench.measure(row, rounds=1) for row in bench_casts.rows(compiled=False)]
+    assert {r.check for r in results if "sketch" not in r.kernel} == {"exact"}
+    assert len(results) == 18
+    assert all(len(r.timings) >= 2 for r in results)
+
+
+def test_peers_that_are_missing_or_fail_are_left_out():
+    assert bench_peers.library("no_such_library") is None
+    broken = Candidate("broken", "peer", lambda: 1 / 0)
+    assert bench_peers.working([broken]) == []
