@@ -134,7 +134,10 @@ def _run(
     variables = {**environment(), **extra}
     began = time.monotonic()
     with _running(command, variables) as server, _running(_warm_up(), variables) as warm:
-        print("Starting; the first start also compiles the kernels, once ...", flush=True)
+        print(
+            "Starting; the first start also compiles the kernels, about a minute, once ...",
+            flush=True,
+        )
         _wait_until_ready(server, ready)
         warm.wait()
         print(f"Ready after {time.monotonic() - began:.1f} s. Open:", flush=True)
