@@ -245,3 +245,30 @@ def test_nothing_here_imports_a_host():
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_activations_open_from_shipped_sketches_and_become_exact():
+    pytest.importorskip("torch")
+    name = "activation:layers.0.mlp.down_proj.input"
+    explorer = FormatExplorer(source=name, schemes=["int8/tensor", "mxfp4", "int8/token"])
+    rows = explorer.figures()["metrics_table"].data()
+    assert [row["provenance"] for row in rows][1:] == ["sketch ± <0.001 dB", "being computed"]
+    assert "being computed" in explorer.figures()["error_by_cause"].caption
+    explorer.refine(lambda: None, delay=0)
+    assert explorer.wait(120)
+    for before, after in zip(rows[:2], explorer.compute().figures[:2], strict=True):
+        assert after.provenance == "exact"
+        assert before["SQNR (dB)"] == pytest.approx(after.sqnr, abs=0.01)
+
+
+def test_first_picture_needs_neither_torch_nor_a_forward_pass():
+    import subprocess
+    import sys
+
+    check = (
+        "import sys, workbench as wb;"
+        "e = wb.explore('activation:layers.0.mlp.down_proj.input', ['int8', 'mxfp4'], host='none');"
+        "e.figures(); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

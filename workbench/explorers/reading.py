@@ -76,8 +76,9 @@ def measured(source: Source, scheme: Any, rounding: str, shift: float) -> Measur
         scale = float(reading.scale)
         return measure.of_histogram(scheme, histogram(source), edges, scale, rounding, note)
     reading = _block_reading(source, scheme, shift) if usual else None
-    if not source.quick and reading is not None:
-        return _of_blocks(source, scheme, reading)
+    if not source.quick:
+        known = reading is not None
+        return _of_blocks(source, scheme, reading) if known else _pending(source, scheme)
     sample = _sample(source)
     whole = "exact" if sample.size == source.count else "sample"
     one = measure.exact(scheme, sample, edges, rounding, shift, whole)
@@ -159,6 +160,20 @@ def _of_blocks(source: Source, scheme: Any, reading: Reading) -> Measured:
     )  # fmt: skip
     field = _with_figures(field, source, reading)
     return Measured(field, replace(grid, counts=_codes(reading, scheme)))
+
+
+def _pending(source: Source, scheme: Any) -> Measured:
+    """Neither a sketch that can answer nor values at hand: nothing, until the exact ones come."""
+    reach = max(source.sketch.amax, 1e-30)
+    field = ErrorField(
+        label=scheme.name, family=scheme.family, edges=np.array([-reach, reach]),
+        counts=np.zeros((3, 1, STEP_BINS)), squares=np.zeros((3, 1)), energy=np.zeros(1),
+        causes={}, mse=math.nan, sqnr=math.nan, max_error=math.nan, bound=None,
+        provenance="pending",
+    )  # fmt: skip
+    scale = reach / scheme.largest if scheme.scale is not None else 1.0
+    grid = grid_of(scheme.element, scale, scheme.name, scheme.family, "at the largest scale")
+    return Measured(field, grid)
 
 
 def _field(scheme: Any, profile: ErrorProfile, edges: np.ndarray, n: int) -> ErrorField:

@@ -208,6 +208,9 @@ def _caption(fields: Sequence[ErrorField], spec: ViewSpec) -> str:
     """The largest cause of each scheme, and the best scheme."""
     parts = []
     for one in fields:
+        if one.provenance == "pending":
+            parts.append(f"{one.label} is being computed")
+            continue
         budget = one.budget(spec.selection)
         cause = max(budget, key=budget.__getitem__, default="rounding")
         share = budget.get(cause, 0.0)

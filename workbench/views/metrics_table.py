@@ -50,11 +50,11 @@ class Figures:
         """The figures under the names that a table shows, with units."""
         return {
             "scheme": self.label,
-            "SQNR (dB)": round(self.sqnr, 3) if np.isfinite(self.sqnr) else self.sqnr,
+            "SQNR (dB)": None if np.isnan(self.sqnr) else round(self.sqnr, 3),
             "provenance": self.mark,
-            "MSE": self.mse,
+            "MSE": None if np.isnan(self.mse) else self.mse,
             "largest error": self.max_error if np.isfinite(self.max_error) else None,
-            "effective bits": round(self.effective_bits, 3),
+            "effective bits": None if np.isnan(self.sqnr) else round(self.effective_bits, 3),
             "bits a value": round(self.bits_per_value, 4),
             "bytes with scales": self.nbytes,
         }
@@ -156,6 +156,9 @@ def _caption(figures: Sequence[Figures]) -> str:
     """The best scheme, and what one more bit brings."""
     if not figures:
         return "No scheme is chosen."
+    figures = [one for one in figures if not np.isnan(one.sqnr)]
+    if not figures:
+        return "The figures are being computed from the values."
     best = max(figures, key=lambda one: one.sqnr)
     text = f"{best.label} has {number(best.sqnr, 3)} dB at {best.bits_per_value:.3g} bits a value"
     if np.isfinite(best.sqnr):

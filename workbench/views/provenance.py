@@ -12,8 +12,8 @@ def mark_of(provenance: str, bound: float | None) -> str:
         >>> mark_of("exact", 0.0), mark_of("sketch", 0.0001), mark_of("sample", None)
         ('exact', 'sketch ± <0.001 dB', 'sample ± ? dB')
     """
-    if provenance == "exact":
-        return "exact"
+    if provenance in ("exact", "pending"):
+        return "exact" if provenance == "exact" else "being computed"
     if bound is None:
         return f"{provenance} ± ? dB"
     return f"{provenance} ± {'<0.001' if bound < 0.001 else f'{bound:.2g}'} dB"
@@ -26,7 +26,7 @@ def mark_of_all(marks: Sequence[tuple[str, float | None]]) -> str:
         >>> mark_of_all([("exact", 0.0), ("sketch", 0.2), ("sketch", 0.01)])
         'sketch ± 0.2 dB'
     """
-    for kind in ("sample", "sketch"):
+    for kind in ("pending", "sample", "sketch"):
         bounds = [bound for provenance, bound in marks if provenance == kind]
         if bounds:
             known = [bound for bound in bounds if bound is not None]
