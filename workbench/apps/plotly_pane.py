@@ -72,7 +72,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
         narrow = np.ascontiguousarray(value, np.float32)
-        spec = {"dtype": "f4", "bdata": base64.b64encode(narrow).decode()}
+        spec = {"dtype": "f4", "bdata": base64.b64encode(narrow.tobytes()).decode()}
         return spec | ({"shape": ",".join(map(str, value.shape))} if value.ndim > 1 else {})
     if isinstance(value, list | tuple | np.ndarray):
         return [_plain(item) for item in value]

@@ -27,7 +27,7 @@ from .picture import Picture, exactly, sketched
 
 MOST_SCHEMES = 4
 MOST_SHIFT = 8.0
-VIEWS = {
+VIEWS: dict[str, Callable[..., View]] = {
     "value_grid": value_grid,
     "error_by_cause": error_by_cause,
     "channel_fan": channel_fan,

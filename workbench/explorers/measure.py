@@ -105,7 +105,8 @@ def exact(
         codes += _codes(scheme.element, units)
         most = max(most, float(np.abs(rounded - values).max(initial=0)))
     if tables is None:
-        tables = list(tabulate(*np.zeros((4, 0)), (0, 0), edges))  # type: ignore[arg-type]
+        none = np.zeros(0)
+        tables = list(tabulate(none, None, none, none, (0, 0), edges))
     field = _field(scheme, tables, edges, float(codes.sum()), provenance)
     field = replace(field, max_error=most, bound=0.0 if provenance == "exact" else None)
     grid = grid_of(scheme.element, scales.middle, scheme.name, scheme.family, scales.note)

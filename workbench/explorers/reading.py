@@ -35,9 +35,9 @@ def histogram(source: Source) -> Histogram:
     """The histogram of a tensor's values."""
     sketch = source.sketch
     special = sketch.values
-    return Histogram(
-        *sketch.bins(), nan=special.n_nan, infinite=special.n_pos_inf + special.n_neg_inf
-    )
+    low, high, counts = sketch.bins()
+    infinite = special.n_pos_inf + special.n_neg_inf
+    return Histogram(low, high, counts, nan=special.n_nan, infinite=infinite)
 
 
 @lru_cache(maxsize=16)

@@ -167,7 +167,9 @@ def names(kind: str) -> list[str]:
         from .. import models
 
         return [name for name in models.reference_sketches() if name.endswith(".input")]
-    return list({"synthetic": SYNTHETIC, "array": _arrays}.get(kind, ()))
+    if kind == "array":
+        return list(_arrays)
+    return list(SYNTHETIC) if kind == "synthetic" else []
 
 
 def _weight(text: str, name: str) -> Source:

@@ -71,13 +71,18 @@ class ValueAxis:
         return np.copysign(scaled * 2.0**self.linear, t)
 
     @property
-    def range(self) -> list[float]:
+    def range(self) -> tuple[float, float]:
         """The places of the two ends."""
-        return [float(p) for p in self.position([self.low, self.high])]
+        low, high = self.position([self.low, self.high])
+        return float(low), float(high)
+
+    def places(self, count: int) -> np.ndarray:
+        """`count` even places from end to end."""
+        return np.linspace(self.range[0], self.range[1], count)
 
     def samples(self, count: int) -> np.ndarray:
         """`count` values evenly placed along the axis."""
-        return self.value(np.linspace(*self.range, count))
+        return self.value(self.places(count))
 
     def ticks(self, most: int = 17) -> tuple[list[float], list[str]]:
         """Places and texts of at most about `most` ticks: 0 and powers of two of both signs."""
@@ -100,7 +105,7 @@ class ValueAxis:
         """The plotly axis: range, ticks, title."""
         places, texts = self.ticks(most)
         return {
-            "range": self.range,
+            "range": list(self.range),
             "tickmode": "array",
             "tickvals": places,
             "ticktext": texts,

@@ -130,7 +130,7 @@ def _tray(grid: Grid, row: int, look: style.Theme) -> dict[str, Any]:
 
 def _density(histogram: Histogram, axis: ValueAxis, spec: ViewSpec) -> Any:
     """The ridge: share of the values in each of many bars evenly wide on the axis."""
-    edges = np.linspace(*axis.range, BARS + 1)
+    edges = axis.places(BARS + 1)
     shares = histogram.between(axis.value(edges)) / max(histogram.total, 1)
     look = style.theme(spec.theme)
     return style.trace(
@@ -207,7 +207,7 @@ def _names(label: str, bits: int, codes: bytes, subnormal: bytes) -> list[str]:
 
 def _dense_strip(x: np.ndarray, look: style.Identity, row: int, axis: ValueAxis, name: str) -> Any:
     """Codes a bar, as the height of bars inside the strip."""
-    edges = np.linspace(*axis.range, BARS + 1)
+    edges = axis.places(BARS + 1)
     counts = np.histogram(x, edges)[0]
     heights = counts / max(counts.max(), 1) * 0.8
     return style.trace(

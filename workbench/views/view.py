@@ -52,7 +52,7 @@ class ViewSpec:
     @classmethod
     def of(cls, spec: ViewSpec | Mapping[str, Any] | None) -> ViewSpec:
         """A spec from a mapping, from nothing, or as it is; an unknown key gets the nearest."""
-        if isinstance(spec, cls):
+        if isinstance(spec, ViewSpec):
             return spec
         known = {entry.name for entry in fields(cls)}
         for key in spec or {}:
