@@ -11,8 +11,8 @@ import numpy as np
 
 from .blocks import STRIP
 from .cache import jit
-from .lane_steps import clamped_lanes
-from .lanes import LANES, highest, inline, less, load, lowest, rounded, spread, store, where
+from .lane_steps import grid_lanes
+from .lanes import LANES, highest, inline, less, load, lowest, spread, store, where
 from .scales import ScaleRule, rule_of, scale_of
 from .threads import over_chunks
 
@@ -72,8 +72,8 @@ def _round_block(x, out, start, stop, scale, zero, first, last):
     low, high = np.float32(first - zero), np.float32(last - zero)
     whole = start + ((stop - start) & -LANES)
     for j in range(start, whole, LANES):
-        y = clamped_lanes(rounded(load(x, j) / spread(scale)), low, high)
-        store(out, j, (y + spread(np.float32(0))) * spread(scale))
+        y = grid_lanes(load(x, j) / spread(scale), low, high)
+        store(out, j, y * spread(scale))
     for j in range(whole, stop):
         y = np.rint(np.float32(x[j] / scale))
         y = low if y < low else y

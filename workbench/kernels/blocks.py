@@ -14,7 +14,7 @@ from .cache import as_float32, as_int32, jit
 from .elements import Element, element_of, round_strip
 from .lane_steps import magnitudes, most
 from .lanes import LANES, inline, largest, load
-from .scales import POWER_OF_TWO, ScaleRule, rule_of, scale_of
+from .scales import EXACT, POWER_OF_TWO, ScaleRule, exact_scale, rule_of, scale_of
 from .threads import over_chunks
 
 STRIP = 1024  # values worked on together: 4 kB
@@ -35,10 +35,14 @@ def _largest_magnitude(x, start, stop):
         b = most(magnitudes(load(x, start + 16)), magnitudes(load(x, start + 24)))
         found = largest(most(a, b))
     elif whole > start:
-        lanes = magnitudes(load(x, start))
-        for j in range(start + LANES, whole, LANES):
-            lanes = most(lanes, magnitudes(load(x, j)))
-        found = largest(lanes)
+        a = b = magnitudes(load(x, start))
+        pairs = start + ((stop - start) & -2 * LANES)
+        for j in range(start, pairs, 2 * LANES):
+            a = most(a, magnitudes(load(x, j)))
+            b = most(b, magnitudes(load(x, j + LANES)))
+        if pairs < whole:
+            a = most(a, magnitudes(load(x, pairs)))
+        found = largest(most(a, b))
     for j in range(whole, stop):
         found = max(found, _magnitude(x[j]))
     return found
@@ -60,9 +64,13 @@ def _scales_of_strip(x, start, width, count, scale, rule):
     """From amax to scale in place; blocks of NaN or infinities go by the rule's `poison`."""
     special = False
     for b in range(count):
-        amax = scale[b]
-        scale[b] = scale_of(amax, rule)
-        special |= not (amax < np.float32(np.inf))
+        special |= not (scale[b] < np.float32(np.inf))
+    if rule.kind == EXACT:  # the one scale that is a formula, for all blocks at once
+        for b in range(count):
+            scale[b] = exact_scale(scale[b], rule.q)
+    else:
+        for b in range(count):
+            scale[b] = scale_of(scale[b], rule)
     if special:
         for b in range(count):
             at = start + b * width

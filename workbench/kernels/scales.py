@@ -101,14 +101,20 @@ def power_of_two_scale(amax, p):
 
 
 @jit
+def exact_scale(amax, q):
+    """The unrounded float32 scale of a block; 1 for a block of zeros."""
+    scale = max(np.float32(amax / q), np.float32(1e-45))  # the last subnormals keep a scale
+    return np.float32(1) if amax == np.float32(0) else scale
+
+
+@jit
 def scale_of(amax, p):
     """The float32 scale of a block with this finite amax."""
     if p.kind == POWER_OF_TWO:
         return power_of_two_scale(amax, p)
-    scale = np.float32(amax / p.q)
     if p.kind == EXACT:
-        scale = max(scale, np.float32(1e-45))  # an amax of the last subnormals keeps a scale
-        return np.float32(1) if amax == np.float32(0) else scale
+        return exact_scale(amax, p.q)
+    scale = np.float32(amax / p.q)
     scale = np.float32(scale / p.whole)
     scale = cut(scale, p.format) if p.format.kind == CUT else saturated(scale, p.format)
     return np.float32(max(scale, p.smallest) * p.whole)
