@@ -201,7 +201,7 @@ def _jupyter_options(root: Path, port: int) -> list[str]:
 
 
 def _warm_up() -> list[str]:
-    return [sys.executable, "-m", "workbench.schemes.warm"]
+    return [sys.executable, "-m", "workbench.apps.warm"]
 
 
 def _checkout() -> Path:
