@@ -152,6 +152,7 @@ def test_a_chosen_channel_takes_the_place_of_the_tensor(explorer):
     explorer.set(channel=11)
     density = explorer.figures(("value_grid",))["value_grid"]
     assert "density of 256 values" in density.description
+    assert "int4/g32 not counted" in density.caption
 
 
 @pytest.mark.parametrize("source", [SMALL, "weight:layers.0.mlp.down_proj.weight"])

@@ -35,7 +35,7 @@ class Card:
             height=28, width=80, margin=(4, 0), stylesheets=[SMALL],
         )  # fmt: skip
         self.twin = pn.Card(
-            pn.Row(self.download), self.table, title="Table", collapsed=True, hide_header=False,
+            pn.Row(self.download), self.table, title="Table and CSV", collapsed=True,
             sizing_mode="stretch_width", margin=(2, 0), stylesheets=[BAR],
             header_background="transparent", active_header_background="transparent",
         )  # fmt: skip

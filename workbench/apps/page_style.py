@@ -38,6 +38,7 @@ BAR = """
 :host(.card), .card-header { background: transparent !important; padding: 0 !important; }
 .card-header { border: none !important; box-shadow: none !important; min-height: 26px; }
 .card-button { font-size: 12px; width: 24px; }
-.card-title, .card-header-row, h3 { font-size: 13px !important; font-weight: 400 !important; }
+.card-title, .card-header-row, h3 { font-size: 13px !important; font-weight: 400 !important;
+  text-decoration: underline; }
 """
 SMALL = ".bk-btn { font-size: 12px; padding: 3px 8px; line-height: 1.2; }"

@@ -52,9 +52,14 @@ class Picture:
         return [one.grid for one in self.measured if one.grid.note in ONE]
 
     def grids_over(self, channel: int | None) -> list[Grid]:
-        """The grid of each scheme; over a channel, without the tensor's counts."""
+        """The grid of each scheme; over a channel, counted anew where there is one scale."""
         grids = [one.grid for one in self.measured]
-        return grids if channel is None else [replace(grid, counts=None) for grid in grids]
+        if channel is None:
+            return grids
+        return [
+            replace(grid, counts=None if grid.note in ONE else np.full(grid.values.size, np.nan))
+            for grid in grids
+        ]
 
     def of_channel(self, channel: int) -> Histogram:
         """The histogram of one channel."""

@@ -44,9 +44,11 @@ def histogram(source: Source) -> Histogram:
 def fan(source: Source) -> Fan:
     """The quantiles of a tensor's channels."""
     channels = source.sketch.channels
-    shares = np.array([(1 - coverage) / 2 for coverage in COVERAGES])
-    low, high = channels.quantiles(shares), channels.quantiles(1 - shares)
-    return Fan(low, high)
+    last = max(int(channels.counts.sum(1).max(initial=0)) - 1, 1)
+    outside = np.array([(1 - coverage) / 2 for coverage in COVERAGES])
+    # Whole order statistics, the outer ones on both sides, so that a ribbon holds its share.
+    shares = np.floor(outside * last) / last
+    return Fan(channels.quantiles(shares), channels.quantiles(1 - shares + 1e-12))
 
 
 @lru_cache(maxsize=64)
@@ -173,7 +175,7 @@ def _pending(source: Source, scheme: Any) -> Measured:
     )  # fmt: skip
     scale = reach / scheme.largest if scheme.scale is not None else 1.0
     grid = grid_of(scheme.element, scale, scheme.name, scheme.family, "at the largest scale")
-    return Measured(field, grid)
+    return Measured(field, replace(grid, counts=np.full(grid.values.size, np.nan)))
 
 
 def _field(scheme: Any, profile: ErrorProfile, edges: np.ndarray, n: int) -> ErrorField:

@@ -123,8 +123,8 @@ class Grid:
         step: function from values to the distance between the neighbours around each.
         scale: what one unit of the format is worth.
         note: in words, where the scale comes from.
-        counts: how many values became each of `values`, where that is known; else it is read from
-            a histogram.
+        counts: how many values became each of `values`, NaN where it is not known; None to read
+            it from a histogram.
     """
 
     label: str

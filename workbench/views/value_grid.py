@@ -153,7 +153,7 @@ def _strip(
     if np.count_nonzero(seen) > MOST_TICKS:
         return [_dense_strip(x[seen], look, row, axis, grid.label)]
     paper = style.theme(spec.theme).paper
-    used = np.ones(x.size, bool) if counts is None else counts >= 0.5
+    used = np.ones(x.size, bool) if counts is None else ~(counts < 0.5)
     colours = np.where(used, look.colour, style.mix(look.colour, paper, 0.68))
     codes = grid.codes.astype(np.int64).tobytes()
     names = _names(grid.label, grid.bits, codes, grid.subnormal.tobytes())
@@ -264,12 +264,16 @@ def _caption(grids: Sequence[Grid], counts: Sequence[Any], histogram: Histogram 
         return "; ".join(parts) + "."
     if not histogram.total:
         return "There are no finite values to lay the formats over."
-    unused = [int(np.count_nonzero(count < 0.5)) for count in counts]
-    parts = [
-        f"{share / grid.values.size:.0%} of {grid.label} ({share:,} of {grid.values.size:,})"
-        for grid, share in zip(grids, unused, strict=True)
-    ]
+    parts = [_unused(grid, count) for grid, count in zip(grids, counts, strict=True)]
     return f"Values that no datum rounds to: {', '.join(parts)}."
+
+
+def _unused(grid: Grid, count: np.ndarray) -> str:
+    """How many values of one format are unused, where that is known."""
+    if np.isnan(count).any():
+        return f"{grid.label} not counted"
+    unused = int(np.count_nonzero(count < 0.5))
+    return f"{unused / grid.values.size:.0%} of {grid.label} ({unused:,} of {grid.values.size:,})"
 
 
 def _rows(grids: Sequence[Grid], counts: Sequence[Any]) -> list[dict[str, Any]]:
@@ -286,11 +290,16 @@ def _rows(grids: Sequence[Grid], counts: Sequence[Any]) -> list[dict[str, Any]]:
                 "value": float(grid.values[i]),
                 "step": float(steps[i]),
                 "subnormal": bool(grid.subnormal[i]),
-                "share of data": None if count is None else float(count[i] / total),
+                "share of data": _share(count, i, total),
             }
             for i in range(min(grid.values.size, 4096))
         ]
     return rows
+
+
+def _share(count: Any, index: int, total: float) -> float | None:
+    """Share of the data that one value got; None where it is not known."""
+    return None if count is None or np.isnan(count[index]) else float(count[index] / total)
 
 
 def _description(grids: Sequence[Grid], histogram: Histogram | None) -> str:
