@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import numpy as np
 import plotly.graph_objects as go
@@ -29,6 +30,26 @@ def test_figures_are_valid_small_and_of_allowed_traces(explorer, name, theme):
     assert marks <= 2000
     assert figure.layout.uirevision
     assert view.figure.layout.meta["provenance"] == view.provenance
+
+
+@pytest.mark.parametrize("channel", [None, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_but_plain_arrays_is_json(explorer, name, channel):
+    """A widget sends arrays of one axis as bytes and all else as JSON, which has no NaN."""
+    explorer.set(channel=channel, schemes=["e5m2", "int3", "mxfp6", "nf4/b64"])
+    view = explorer.figures((name,))[name]
+    json.dumps(_listed(view.plot), allow_nan=False)
+
+
+def _listed(value):
+    """A figure without its arrays of one axis, the others as lists."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_listed(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return None if value.ndim == 1 and value.dtype.kind in "iuf" else value.tolist()
+    return value.item() if isinstance(value, np.generic) else value
 
 
 @pytest.mark.parametrize("name", NAMES)

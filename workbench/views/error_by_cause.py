@@ -192,10 +192,12 @@ def _budget(fields: Sequence[ErrorField], spec: ViewSpec) -> list[dict[str, Any]
 def _over_value(one: ErrorField, look: style.Identity) -> dict[str, Any]:
     """Root of mean squared error over value, as a line over the magnitude."""
     size, relative = one.relative()
+    relative = np.where(np.isfinite(relative), relative, 0.0)
+    gaps = np.where(relative > 0, 0.0, np.nan)
     with np.errstate(divide="ignore"):
         x, y = np.log2(size), np.log2(np.maximum(relative, 2.0**-40))
     return style.trace(
-        "scatter", x=x, y=y, mode="lines", xaxis="x2", yaxis="y2", showlegend=False,
+        "scatter", x=x, y=y + gaps, mode="lines", xaxis="x2", yaxis="y2", showlegend=False,
         line={"color": look.colour, "width": 1.6, "dash": look.dash}, name=one.label,
         meta={"scheme": one.label},
         customdata=np.column_stack([size, relative]),

@@ -172,7 +172,7 @@ def _strip(
                         "symbol": "line-ns", "size": size,
                         "line": {"width": width, "color": colours[at].tolist()},
                     },
-                    customdata=_hover(grid, counts, at), hovertemplate=_HOVER,
+                    customdata=_hover(grid, counts, at), hovertemplate=_template(counts),
                     text=[names[i] for i in at], meta={"scheme": grid.label},
                     name=f"{grid.label} {kind}", selected={"marker": {"opacity": 1}},
                     unselected={"marker": {"opacity": 1}},
@@ -181,15 +181,20 @@ def _strip(
     return traces
 
 
-_HOVER = (
-    "%{text}<br>value %{customdata[0]:.6g}<br>step %{customdata[1]:.4g}"
-    "<br>%{customdata[2]:.3%} of the data rounds to it<extra></extra>"
-)
+def _known(counts: Any) -> bool:
+    """Whether it is known how many values became each of a grid's."""
+    return counts is not None and not np.isnan(counts).any()
+
+
+def _template(counts: Any) -> str:
+    """What a tick says when it is pointed at."""
+    share = "<br>%{customdata[2]:.3%} of the data rounds to it" if _known(counts) else ""
+    return f"%{{text}}<br>value %{{customdata[0]:.6g}}<br>step %{{customdata[1]:.4g}}{share}"
 
 
 def _hover(grid: Grid, counts: Any, at: np.ndarray) -> np.ndarray:
     """Value, step, and share of the data that rounds to it, float64 (ticks, 3)."""
-    shares = np.zeros(at.size) if counts is None else counts[at] / max(counts.sum(), 1)
+    shares = counts[at] / max(counts.sum(), 1) if _known(counts) else np.zeros(at.size)
     return np.column_stack([grid.values[at], grid.step(grid.values[at]), shares])
 
 
@@ -222,10 +227,9 @@ def _dense_strip(x: np.ndarray, look: style.Identity, row: int, axis: ValueAxis,
 def _sawtooth(grid: Grid, look: style.Identity, axis: ValueAxis) -> Any:
     """Step over value along the axis, from the format's smallest to its largest value."""
     x = axis.samples(481)
-    inside = (x >= grid.values[0]) & (x <= grid.values[-1]) & (x != 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log2(grid.step(x) / np.abs(x))
-    ratio = np.where(inside, np.minimum(ratio, 1.0), np.nan)
+    x = x[(x >= grid.min) & (x <= grid.max)]
+    with np.errstate(divide="ignore", over="ignore"):
+        ratio = np.minimum(np.log2(grid.step(x) / np.abs(x)), 1.0)
     return style.trace(
         "scatter",
         x=axis.position(x), y=ratio, mode="lines", yaxis="y",
@@ -270,7 +274,7 @@ def _caption(grids: Sequence[Grid], counts: Sequence[Any], histogram: Histogram 
 
 def _unused(grid: Grid, count: np.ndarray) -> str:
     """How many values of one format are unused, where that is known."""
-    if np.isnan(count).any():
+    if not _known(count):
         return f"{grid.label} not counted"
     unused = int(np.count_nonzero(count < 0.5))
     return f"{unused / grid.values.size:.0%} of {grid.label} ({unused:,} of {grid.values.size:,})"
