@@ -122,7 +122,7 @@ def environment() -> dict[str, str]:
     """
     chosen = dict(QUIET_THREADS)
     if not _writable(Path.home()):
-        spare = Path(tempfile.gettempdir()) / f"workbench-home-{os.getuid()}"
+        spare = Path(tempfile.mkdtemp(prefix="workbench-home-"))
         chosen |= {name: str(spare / folder) for name, folder in HOME_FOLDERS.items()}
     return {**chosen, **os.environ}
 
