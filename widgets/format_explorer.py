@@ -103,8 +103,8 @@ class FormatExplorerWidget(ipw.VBox):
         parts = text.replace("−", "-").split(",")
         self._set(selection=None if not text.strip() else [part.strip() for part in parts])
 
-    def _brushed(self, place: dict[str, Any]) -> None:
-        low, high = self.explorer.value_axis().value(place["x"])
+    def _brushed(self, places: list[float]) -> None:
+        low, high = self.explorer.value_axis().value(places)
         self.explorer.set(selection=(float(low), float(high)))
 
     def _probed(self, place: dict[str, Any]) -> None:

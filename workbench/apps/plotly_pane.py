@@ -5,17 +5,14 @@ It uses the plotly.js that `pn.extension("plotly")` serves with the page; nothin
 
 from __future__ import annotations
 
-import base64
-import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import panel as pn
 import param
 
+from ..views.browser import as_json, script
 from ..views.style import CONFIG
 from ..views.view import View
 
@@ -33,7 +30,7 @@ class PlotlyPane(pn.custom.JSComponent):
     config = param.Dict(default=CONFIG, doc="plotly's configuration")
     words = param.String(default="", doc="the picture in words, for screen readers")
 
-    _esm = DATA / "plotly_pane.js"
+    _esm = script() + (DATA / "plotly_pane.js").read_text("utf-8")
     _stylesheets: ClassVar[list[str]] = [(DATA / "plotly_pane.css").read_text("utf-8")]
 
     def __init__(self, **params: Any):
@@ -53,28 +50,3 @@ class PlotlyPane(pn.custom.JSComponent):
             self.brushed(message["brushed"])
         if "clicked" in message and self.clicked is not None:
             self.clicked(message["clicked"])
-
-
-def as_json(plot: dict[str, Any]) -> str:
-    """A figure as JSON, its arrays of numbers as base64: plotly reads both, and Panel neither.
-
-    A string is sent as it is, where Panel would look through every entry of a list.
-
-    Example:
-        >>> as_json({"y": np.zeros(1, np.float32), "x": [1.0, math.nan]})
-        '{"y":{"dtype":"f4","bdata":"AAAAAA=="},"x":[1.0,null]}'
-    """
-    return json.dumps(_plain(plot), separators=(",", ":"))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
-        narrow = np.ascontiguousarray(value, np.float32)
-        spec = {"dtype": "f4", "bdata": base64.b64encode(narrow.tobytes()).decode()}
-        return spec | ({"shape": ",".join(map(str, value.shape))} if value.ndim > 1 else {})
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,50 @@
+// The notebook host of figurePane, which stands before this in the module that is sent.
+
+// One plotly.js a page: it comes with the first widget of a kernel; a page that was opened anew and
+// has none asks for it.
+function plotly(model) {
+  const text = model.get("library");
+  if (window.Plotly?.react) return Promise.resolve();
+  if (text) {
+    window.workbenchPlotly ??= load(text);
+    return window.workbenchPlotly;
+  }
+  return new Promise((resolve) => {
+    const until = Date.now() + 3000;
+    const look = setInterval(() => {
+      if (window.Plotly?.react) {
+        clearInterval(look);
+        resolve();
+      } else if (Date.now() > until) {
+        clearInterval(look);
+        model.on("change:library", () => resolve(plotly(model)));
+        model.send({ need: "plotly" });
+      }
+    }, 50);
+  });
+}
+
+function load(text) {
+  return new Promise((resolve) => {
+    const script = document.createElement("script");
+    script.src = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    script.onload = resolve;
+    document.head.append(script);
+  });
+}
+
+export default {
+  render({ model, el }) {
+    el.style.width = "100%";
+    const pane = figurePane({
+      el,
+      read: () => ({
+        figure: model.get("figure"), words: model.get("words"), config: model.get("config"),
+      }),
+      tell: (message) => model.send(message),
+    });
+    model.on("change:figure", pane.draw);
+    plotly(model).then(pane.draw);
+    return pane.stop;
+  },
+};

@@ -1,0 +1,50 @@
+"""What a browser needs to draw a view: the figure as JSON, and the script all hosts share."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DATA = Path(__file__).parent / "data"
+
+
+@cache
+def script() -> str:
+    """JavaScript that defines `figurePane`; a host appends its own few lines.
+
+    Example:
+        >>> "function figurePane" in script()
+        True
+    """
+    return (DATA / "figure_pane.js").read_text("utf-8")
+
+
+def as_json(plot: dict[str, Any]) -> str:
+    """A figure as JSON, its arrays of numbers as base64: plotly reads both.
+
+    One string is sent as it is, where hosts would look through every entry of a list.
+
+    Example:
+        >>> as_json({"y": np.zeros(1, np.float32), "x": [1.0, math.nan]})
+        '{"y":{"dtype":"f4","bdata":"AAAAAA=="},"x":[1.0,null]}'
+    """
+    return json.dumps(_plain(plot), separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+        narrow = np.ascontiguousarray(value, np.float32)
+        spec = {"dtype": "f4", "bdata": base64.b64encode(narrow.tobytes()).decode()}
+        return spec | ({"shape": ",".join(map(str, value.shape))} if value.ndim > 1 else {})
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
