@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (  # from the top down; rooms on one line may not import each other
-    ("cli", "catalogue"),
+    ("cli", "hosts", "catalogue"),
     ("apps", "widgets"),
     ("explorers",),
     ("views",),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import html
 from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as ipw
 
+from workbench._jupyter import running_kernel
 from workbench.explorers.format_explorer import MOST_SCHEMES, MOST_SHIFT, VIEWS, FormatExplorer
 from workbench.explorers.touched import touched
 from workbench.formats import ROUNDINGS
@@ -31,7 +31,7 @@ class FormatExplorerWidget(ipw.VBox):
     def __init__(self, explorer: FormatExplorer):
         self.explorer = explorer
         self._quiet = False
-        self._loop = _running_loop()
+        self._kernel = running_kernel()
         self.boxes = {name: ViewBox() for name in VIEWS}
         self.boxes["value_grid"].brushed = self._brushed
         self.boxes["value_grid"].clicked = self._probed
@@ -128,10 +128,10 @@ class FormatExplorerWidget(ipw.VBox):
 
     def _later(self, draw: Callable[[], None]) -> None:
         """Run `draw` in the kernel's own thread, where there is one."""
-        if self._loop is None:
+        if self._kernel is None:
             draw()
         else:
-            self._loop.call_soon_threadsafe(draw)
+            self._kernel.io_loop.add_callback(draw)
 
     def _follow(self) -> None:
         """Show the state in the controls."""
@@ -160,11 +160,3 @@ class FormatExplorerWidget(ipw.VBox):
             table = self.explorer.figures(("metrics_table",))["metrics_table"]
             data["text/html"] = f"{table.table_html()}<p>{html.escape(table.caption)}</p>"
         return bundle
-
-
-def _running_loop() -> Any:
-    """The event loop of the kernel; None outside one."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

@@ -20,7 +20,7 @@ _PUBLIC = {
     "QuantizedTensor": ("schemes", "QuantizedTensor"),
     "sketch": ("sketches", "sketch"),
     "Sketch": ("sketches", "Sketch"),
-    "explore": ("explorers", "explore"),
+    "explore": ("hosts", "explore"),
     "formats": ("formats", None),
     "schemes": ("schemes", None),
     "kernels": ("kernels", None),

@@ -102,3 +102,19 @@ def test_readers_without_a_kernel_get_a_table(widget):
     bundle = widget._repr_mimebundle_()
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     assert "SQNR (dB)" in data["text/html"]
+
+
+def test_a_kernel_draws_exact_numbers_in_its_own_thread(monkeypatch):
+    import workbench.widgets.format_explorer as host
+
+    asked = []
+    loop = type("Loop", (), {"add_callback": staticmethod(asked.append)})
+    monkeypatch.setattr(host, "running_kernel", lambda: type("Kernel", (), {"io_loop": loop}))
+    widget = wb.explore(SMALL, ["e4m3fn"], host="notebook")
+    assert widget.explorer.wait(60)
+    view = widget.explorer.figures(("value_grid",))["value_grid"]
+    assert not _same_as(widget.boxes["value_grid"], view)  # still the sketch's, as no one drew
+    (draw,) = asked
+    draw()
+    assert _same_as(widget.boxes["value_grid"], view)
+    widget.close_all()

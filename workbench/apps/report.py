@@ -51,14 +51,12 @@ def write_report(
     Returns:
         The path. A folder that does not exist or cannot be written raises `WorkbenchError`.
     """
-    from ..explorers import explore
-
     path = Path(path)
     if not path.parent.is_dir():
         raise WorkbenchError(str(path), "its folder does not exist", f"mkdir {path.parent}")
     explorer = source
     if not isinstance(source, FormatExplorer):
-        explorer = explore(source, schemes, host="none", theme=theme, **state)
+        explorer = FormatExplorer.of(source, schemes, theme=theme, **state)
     if exact:
         explorer.refine(lambda: None, delay=0)
         explorer.wait(600)

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from workbench.explorers import explore
+from workbench.explorers import FormatExplorer
 from workbench.schemes.warm import warm
 
 SHOWN = (
@@ -29,7 +29,7 @@ def main() -> None:
     began = time.perf_counter()
     x = np.random.default_rng(0).standard_normal((64, 256)).astype(np.float32)
     for schemes in SHOWN:
-        explorer = explore(x, schemes, host="none")
+        explorer = FormatExplorer.of(x, schemes)
         explorer.figures()
         explorer.refine(lambda: None, delay=0)
         explorer.wait(600)

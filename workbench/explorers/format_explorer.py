@@ -86,6 +86,25 @@ class FormatExplorer(param.Parameterized):
         self._newest = Newest()
 
     @classmethod
+    def of(cls, x: Any = None, schemes: Any = None, **state: Any) -> FormatExplorer:
+        """The explorer of an array, a tensor or a source's text, under one scheme or several.
+
+        Args:
+            x: floats of any shape, the text of a source, or None for the default one.
+            schemes: the text of a scheme, or up to four of them, or None for the default ones.
+            state: the rest of the state.
+
+        Example:
+            >>> FormatExplorer.of(np.linspace(-1, 1, 1000, dtype=np.float32), "int4").schemes
+            ['int4/tensor']
+        """
+        if x is not None:
+            state["source"] = x if isinstance(x, str) else sources.keep(x)
+        if schemes is not None:
+            state["schemes"] = [str(schemes)] if not isinstance(schemes, list | tuple) else schemes
+        return cls(**state)
+
+    @classmethod
     def _defaults(cls) -> dict[str, Any]:
         return {name: cls.param[name].default for name in cls.STATE}
 
@@ -185,8 +204,8 @@ class FormatExplorer(param.Parameterized):
     def refine(self, done: Callable[[], None], delay: float = 0.8) -> None:
         """Compute the exact numbers in the background; then call `done` from that thread.
 
-        Nothing is called where a newer state has come, where they are known already, or where they
-        cannot be had; the sketch's then stay.
+        Nothing is called where a newer state has come, where they are known already, or where a
+        scheme refuses the tensor; the sketch's then stay.
         """
         key = self._key
         if key in self._exact:
@@ -198,6 +217,8 @@ class FormatExplorer(param.Parameterized):
             if isinstance(result, Picture):
                 self._exact = {key: result}
                 done()
+            elif isinstance(result, Exception) and not isinstance(result, WorkbenchError):
+                raise result
 
         self._newest.run(
             lambda stop: exactly(tensor, parsed, rounding, shift, stop), arrived, delay

@@ -143,7 +143,7 @@ def tabulate(
     cause = np.where((rounded == 0) & (values != 0), 2, cause)
     value_bin = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        in_steps = np.nan_to_num(error / steps, nan=0.0)
+        in_steps = np.nan_to_num(np.clip(error / steps, -1.0, 1.0), nan=0.0)
     step_bin = np.clip(np.floor((in_steps + 1) * (STEP_BINS / 2)), 0, STEP_BINS - 1).astype(int)
     w = np.ones(values.size) if weights is None else weights
     at = cause * bins + value_bin
