@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from workbench.apps import launch
+from workbench.explorers.format_explorer import VIEWS
 
 pytestmark = pytest.mark.browser
 NOTEBOOK = Path(__file__).parents[2] / launch.START
@@ -28,7 +30,7 @@ def test_the_start_notebook_runs_from_top_to_bottom_in_jupyterlab(lab, page):
     page.locator(CODE_CELLS).first.wait_for()
     expect(page.locator("#jp-main-statusbar")).to_contain_text(KERNEL_READY, timeout=120_000)
     _run_all(page)
-    assert _walk_cells(page) >= 4
+    assert _walk_cells(page) >= 2 * len(VIEWS) + 1
     assert NOTEBOOK.read_bytes() == before
 
 
@@ -72,16 +74,26 @@ def _run_all(page) -> None:
 
 
 def _walk_cells(page) -> int:
-    """Wait until each code cell has run and drawn; how many figures there are."""
-    figures = 0
-    for index in range(page.locator(CODE_CELLS).count()):
+    """Wait until each code cell has run and drawn all of its figures; how many there are."""
+    promised = _figures_promised()
+    assert page.locator(CODE_CELLS).count() == len(promised)
+    for index, figures in enumerate(promised):
         page.wait_for_function(_RUN_OR_FAILED, arg=[CODE_CELLS, ERRORS, index], timeout=180_000)
         assert page.locator(ERRORS).all_inner_texts() == []
         page.locator(CODE_CELLS).nth(index).scroll_into_view_if_needed()
-        page.wait_for_function(_IS_DRAWN, arg=[CODE_CELLS, index], timeout=60_000)
-        figures += page.locator(CODE_CELLS).nth(index).locator(".js-plotly-plot").count()
+        page.wait_for_function(_IS_DRAWN, arg=[CODE_CELLS, index, figures], timeout=60_000)
     assert page.locator(ERRORS).all_inner_texts() == []
-    return figures
+    return sum(promised)
+
+
+def _figures_promised() -> list[int]:
+    """How many figures each code cell of the notebook shows, as its last line says."""
+    cells = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
+    last = ["".join(c["source"]).splitlines()[-1] for c in cells if c["cell_type"] == "code"]
+    return [
+        len(VIEWS) if line.startswith("wb.explore(") else int(line.endswith(".figure"))
+        for line in last
+    ]
 
 
 def _figure_is_drawn(page) -> None:
@@ -93,11 +105,9 @@ def _figure_is_drawn(page) -> None:
 _RUN_OR_FAILED = """([cells, errors, index]) =>
     /\\d/.test(document.querySelectorAll(cells)[index].querySelector('.jp-InputPrompt').textContent)
     || document.querySelector(errors)"""
-_IS_DRAWN = """([cells, index]) => {
+_IS_DRAWN = """([cells, index, promised]) => {
     const cell = document.querySelectorAll(cells)[index];
     const plots = [...cell.querySelectorAll('.js-plotly-plot')];
-    const kinds = '[data-mime-type*="widget-view"], [data-mime-type*="plotly"]';
-    const promised = cell.querySelector(kinds) !== null;
-    const drawn = plots.every((plot) => plot.querySelector('.main-svg .trace'));
-    return drawn && (plots.length > 0 || !promised);
+    const drawn = plots.filter((plot) => plot.querySelector('.main-svg .trace'));
+    return plots.length === promised && drawn.length === promised;
 }"""
