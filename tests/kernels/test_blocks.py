@@ -53,10 +53,8 @@ def test_power_of_two_scales_by_exact_logarithms(element, rule):
         ratio = (AMAX / np.float32(q)).astype(np.float64)
         m, e = np.frexp(np.where(ratio > 0, ratio, 2.0**-127))
         wanted = np.where(m == 0.5, e - 1, e)
-    normal = np.float32(2.0**-109) < AMAX  # below, amax / q may be a float32 subnormal
     wanted = np.ldexp(1.0, np.clip(wanted, -127, 127)).astype(np.float32)
-    assert np.array_equal(scales_of(AMAX, scheme.rule())[normal], wanted[normal])
-    assert (scales_of(AMAX, scheme.rule())[AMAX < 2.0**-135] <= np.float32(2.0**-126)).all()
+    assert np.array_equal(scales_of(AMAX, scheme.rule()), wanted)
 
 
 @pytest.mark.parametrize("stored", ["f16", "bf16", "e4m3fn", "e5m2"])

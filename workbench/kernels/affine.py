@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .blocks import STRIP
+from .blocks import STRIP, of_blocks
 from .cache import jit
-from .lane_steps import grid_lanes
-from .lanes import LANES, highest, inline, less, load, lowest, spread, store, where
-from .scales import ScaleRule, rule_of, scale_of
+from .lane_steps import clamped_lanes, quotient_lanes, scaled_lanes
+from .lanes import LANES, highest, inline, less, load, lowest, rounded, spread, store, where
+from .scales import ScaleRule, rule_of, scale_lanes
+from .strips import invert
 from .threads import over_chunks
 
 _INFINITY = np.float32(np.inf)
@@ -59,21 +60,21 @@ def _finite_ends(x):
 
 
 @inline
-def _zero_point(low, scale, first, last):
-    """The code of 0 under a scale, as a whole number within the codes."""
-    code = np.float32(first - np.rint(np.float32(low / scale)))
-    code = first if code < first else code
-    return last if last < code else code
+def _zero_lanes(low, scale, first, last):
+    """The codes of 0 of eight blocks, as whole numbers within the codes."""
+    return clamped_lanes(spread(first) - rounded(low / scale), spread(first), spread(last))
 
 
 @inline
-def _round_block(x, out, start, stop, scale, zero, first, last):
+def _round_block(x, out, start, stop, scale, inverse, zero, first, last, quick):
     """Round one block: to whole steps, then within what the codes reach from its zero point."""
     low, high = np.float32(first - zero), np.float32(last - zero)
-    whole = start + ((stop - start) & -LANES)
+    whole = start + ((stop - start) & -LANES if quick else 0)
+    s, i = spread(scale), spread(inverse)
+    bottom, top = spread(low) * s, spread(high) * s
     for j in range(start, whole, LANES):
-        y = grid_lanes(load(x, j) / spread(scale), low, high)
-        store(out, j, y * spread(scale))
+        v = clamped_lanes(load(x, j), bottom, top)
+        store(out, j, scaled_lanes(rounded(quotient_lanes(v, s, i)), s))
     for j in range(whole, stop):
         y = np.rint(np.float32(x[j] / scale))
         y = low if y < low else y
@@ -101,8 +102,8 @@ def _round_affine(x, out, size, rule_words, first, last):
     rule = rule_of(rule_words)
     rows, cols = x.shape
     each = max(1, STRIP // size)
-    low, high = np.empty(each, np.float32), np.empty(each, np.float32)
-    scale, zero = np.empty(each, np.float32), np.empty(each, np.float32)
+    low, scale, inverse = of_blocks(each)
+    high, zero, _ = of_blocks(each)
     for r in range(rows):
         row, target = x[r], out[r]
         start = 0
@@ -110,13 +111,16 @@ def _round_affine(x, out, size, rule_words, first, last):
             width = min(size, cols - start)
             count = min(each, (cols - start) // width)
             _ends(row, start, width, count, low, high)
+            for b in range(0, count, LANES):
+                bottom = load(low, b)
+                s = scale_lanes(load(high, b) - bottom, rule)
+                store(scale, b, s)
+                store(zero, b, _zero_lanes(bottom, s, first, last))
+            quick = invert(scale, inverse, count)
             for b in range(count):
-                span = np.float32(high[b] - low[b])
-                scale[b] = scale_of(span, rule) if span < _INFINITY else np.float32(np.nan)
-                zero[b] = _zero_point(low[b], scale[b], first, last)
-            for b in range(count):
-                at = start + b * width
-                _round_block(row, target, at, at + width, scale[b], zero[b], first, last)
+                at, stop = start + b * width, start + (b + 1) * width
+                ends = (zero[b], first, last)
+                _round_block(row, target, at, stop, scale[b], inverse[b], *ends, quick)
             start += count * width
 
 

@@ -11,13 +11,28 @@ from __future__ import annotations
 import numpy as np
 
 from .cache import as_float32, as_int32, jit
-from .elements import Element, element_of, round_strip
+from .elements import Element, element_of
 from .lane_steps import magnitudes, most
-from .lanes import LANES, inline, largest, load
-from .scales import EXACT, POWER_OF_TWO, ScaleRule, exact_scale, rule_of, scale_of
+from .lanes import (
+    LANES,
+    bits,
+    floats,
+    inline,
+    largest,
+    largest_of_each,
+    less,
+    load,
+    lowest,
+    spread,
+    store,
+    where,
+)
+from .scales import ScaleRule, rule_of, scale_lanes
+from .strips import LARGEST, SMALLEST, round_strip
 from .threads import over_chunks
 
 STRIP = 1024  # values worked on together: 4 kB
+TOGETHER = 64  # values of the largest blocks whose maxima are taken eight at a time
 
 
 @inline
@@ -60,23 +75,59 @@ def finite_amax(x):
 
 
 @inline
-def _scales_of_strip(x, start, width, count, scale, rule):
-    """From amax to scale in place; blocks of NaN or infinities go by the rule's `poison`."""
-    special = False
+def _eight_maxima(x, start, width):
+    """The patterns of the largest magnitudes of eight blocks in a row, as lanes."""
+    a = b = c = d = e = f = g = h = spread(np.int32(0))
+    for j in range(start, start + width, LANES):
+        a = most(a, magnitudes(load(x, j)))
+        b = most(b, magnitudes(load(x, j + width)))
+        c = most(c, magnitudes(load(x, j + 2 * width)))
+        d = most(d, magnitudes(load(x, j + 3 * width)))
+        e = most(e, magnitudes(load(x, j + 4 * width)))
+        f = most(f, magnitudes(load(x, j + 5 * width)))
+        g = most(g, magnitudes(load(x, j + 6 * width)))
+        h = most(h, magnitudes(load(x, j + 7 * width)))
+    return largest_of_each(a, b, c, d, e, f, g, h)
+
+
+@inline
+def _maxima(x, start, width, count, amax):
+    """Write the largest magnitude of `count` blocks in a row."""
+    done = 0
+    if width % LANES == 0 and width <= TOGETHER:
+        done = count & -LANES
+        for b in range(0, done, LANES):
+            store(amax, b, floats(_eight_maxima(x, start + b * width, width)))
+    for b in range(done, count):
+        at = start + b * width
+        amax[b] = as_float32(_largest_magnitude(x, at, at + width))
+
+
+@inline
+def _settle(x, start, width, count, amax, poison):
+    """Blocks that hold NaN or infinities go by their finite values, or are NaN with `poison`."""
     for b in range(count):
-        special |= not (scale[b] < np.float32(np.inf))
-    if rule.kind == EXACT:  # the one scale that is a formula, for all blocks at once
-        for b in range(count):
-            scale[b] = exact_scale(scale[b], rule.q)
-    else:
-        for b in range(count):
-            scale[b] = scale_of(scale[b], rule)
-    if special:
-        for b in range(count):
+        if not (amax[b] < np.float32(np.inf)):
             at = start + b * width
-            if _largest_magnitude(x, at, at + width) >= np.int32(0x7F800000):
-                finite = scale_of(finite_amax(x[at : at + width]), rule)
-                scale[b] = np.float32(np.nan) if rule.poison else finite
+            amax[b] = np.float32(np.nan) if poison else finite_amax(x[at : at + width])
+
+
+@inline
+def _scales_of(amax, scale, inverse, count, rule, for_zeros):
+    """Write scales and their inverses; whether all are moderate.
+
+    With `for_zeros` a block of zeros gets 1, which does as well for it and is moderate.
+    """
+    one = spread(np.float32(1))
+    least = spread(np.int32(1 if for_zeros else 0))
+    low = high = bits(one)
+    for b in range(0, count, LANES):
+        a = load(amax, b)
+        s = where(less(bits(a), least), one, scale_lanes(a, rule))
+        store(scale, b, s)
+        store(inverse, b, one / s)
+        low, high = where(less(bits(s), low), bits(s), low), most(high, bits(s))
+    return (lowest(floats(low)) >= SMALLEST) & (as_float32(largest(high)) <= LARGEST)
 
 
 @jit
@@ -86,19 +137,27 @@ def _round_blocks(x, out, size, rule_words, words, thresholds, values, tree, fir
     rule = rule_of(rule_words)
     rows, cols = x.shape
     each = max(1, STRIP // size)
-    scale = np.empty(each, np.float32)
+    amax, scale, inverse = of_blocks(each)
     for r in range(rows):
         row, target = x[r], out[r]
         start = 0
         while start < cols:
             width = min(size, cols - start)  # the last block of a row may be shorter
             count = min(each, (cols - start) // width)
-            for b in range(count):
-                at = start + b * width
-                scale[b] = as_float32(_largest_magnitude(row, at, at + width))
-            _scales_of_strip(row, start, width, count, scale, rule)
-            round_strip(row, target, start, width, count, scale, rule.kind == POWER_OF_TWO, e)
+            _maxima(row, start, width, count, amax)
+            quick = _scales_of(amax, scale, inverse, count, rule, True)
+            if not quick:  # perhaps for NaN or an infinity
+                _settle(row, start, width, count, amax, rule.poison)
+                _scales_of(amax, scale, inverse, count, rule, False)
+            round_strip(row, target, start, width, count, scale, inverse, quick, rule.kind, e)
             start += count * width
+
+
+@inline
+def of_blocks(count):
+    """Three arrays for `count` blocks, long enough for whole lanes: of ones, and two to fill."""
+    length = (count + LANES - 1) & -LANES
+    return np.ones(length, np.float32), np.empty(length, np.float32), np.empty(length, np.float32)
 
 
 def round_blocks(x: np.ndarray, out: np.ndarray, size: int, rule: ScaleRule, e: Element) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from .lanes import (
+    HAS_FUSED,
     HAS_PERMUTE,
     as_ones,
     bits,
     floats,
+    fused,
     inline,
     less,
     load,
+    negative,
     permuted,
-    rounded,
     spread,
     unordered,
     where,
@@ -38,29 +40,71 @@ def most(a, b):
 
 
 @inline
-def saturated_lanes(v, p):
-    """`steps.saturated` of eight values."""
-    top = spread(p.top)
-    y = where(less(top, v), top, v)
-    bottom = spread(np.float32(-p.top))
-    y = where(less(y, bottom), bottom, y)
-    c = floats(most(bits(y) & spread(_EXPONENT), spread(p.least)) + spread(p.shift))
-    y = (y + c) - c
-    return floats(bits(y) | (bits(v) & spread(p.sign)))
-
-
-@inline
 def clamped_lanes(v, low, high):
     """Eight values no lower than `low` and no higher than `high`; NaN stays."""
-    a, b = spread(low), spread(high)
-    v = where(less(v, a), a, v)
-    return where(less(b, v), b, v)
+    v = where(less(v, low), low, v)
+    return where(less(high, v), high, v)
 
 
 @inline
-def grid_lanes(v, low, high):
-    """`casts.grid_nearest32` of eight values."""
-    return rounded(clamped_lanes(v, low, high)) + spread(np.float32(0))
+def float_lanes(v, signs, least, p):
+    """Eight values within the reach of a float format rounded to it, ties to even.
+
+    `least` has the pattern of the smallest normal's power of two, `p.least` or that times a scale;
+    zeros take the sign of `signs`.
+    """
+    c = floats(most(bits(v) & spread(_EXPONENT), least) + spread(p.shift))
+    y = (v + c) - c
+    return floats(bits(y) | (bits(signs) & spread(p.sign)))
+
+
+@inline
+def saturated_lanes(v, p):
+    """`steps.saturated` of eight values."""
+    y = clamped_lanes(v, spread(np.float32(-p.top)), spread(p.top))
+    return float_lanes(y, y, spread(p.least), p)
+
+
+@inline
+def cut_lanes(v, p):
+    """`steps.cut` of eight values that are no NaN."""
+    odd = as_ones(less(spread(np.int32(0)), bits(v) & spread(p.last)))
+    return floats((bits(v) + spread(p.half) - odd) & spread(p.mask))
+
+
+@inline
+def _quotient_by_inverse(v, scale, inverse):
+    """The quotient v / scale, correctly rounded, from the correctly rounded 1 / scale.
+
+    The product with the inverse is less than two units in the last place off; its remainder, which
+    a fused multiplication gives exactly, brings it to the nearest float32. This holds for every
+    pair of significands (tests/kernels/test_quotients.py goes through all that come near a tie),
+    as long as nothing overflows or is subnormal on the way. A quotient of -0 comes out as +0.
+    """
+    q = v * inverse
+    return fused(fused(negative(q), scale, v), inverse, q)
+
+
+@inline
+def _quotient(v, scale, inverse):
+    return v / scale
+
+
+quotient_lanes = _quotient_by_inverse if HAS_FUSED else _quotient
+
+
+@inline
+def _scaled_once(whole, scale):
+    """Whole numbers times a scale; zero comes out positive."""
+    return fused(whole, scale, spread(np.float32(0)))
+
+
+@inline
+def _scaled(whole, scale):
+    return (whole + spread(np.float32(0))) * scale
+
+
+scaled_lanes = _scaled_once if HAS_FUSED else _scaled
 
 
 @inline
@@ -79,8 +123,7 @@ def _by_permute(v, tree, thresholds, values):
     index = index + index + as_ones(less(where(upper, first[2], first[1]), v))
     index = index + index + as_ones(less(permuted(tables[0], index), v))
     index = index + index + as_ones(less(permuted(tables[1], index), v))
-    y = where(upper, permuted(tables[3], index), permuted(tables[2], index))
-    return where(unordered(v), v, y)
+    return where(upper, permuted(tables[3], index), permuted(tables[2], index))
 
 
 @inline
@@ -89,10 +132,16 @@ def _by_chain(v, tree, thresholds, values):
     y = spread(values[0])
     for i in range(ENTRIES - 1):
         y = where(less(spread(thresholds[i]), v), spread(values[i + 1]), y)
-    return where(unordered(v), v, y)
+    return y
 
 
-nearest_lanes = _by_permute if HAS_PERMUTE else _by_chain
+found_lanes = _by_permute if HAS_PERMUTE else _by_chain
+
+
+@inline
+def nearest_lanes(v, tree, thresholds, values):
+    """The values of a table of sixteen that are nearest to eight numbers; NaN stays."""
+    return where(unordered(v), v, found_lanes(v, tree, thresholds, values))
 
 
 def search_tree(thresholds: np.ndarray, values: np.ndarray) -> np.ndarray:

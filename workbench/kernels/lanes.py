@@ -3,12 +3,13 @@
 `load`, arithmetic, `store`: LLVM turns the eight lanes into whatever vectors the processor has. A
 loop over lanes needs no proof that its arrays do not overlap, so it runs at the same speed in
 place. Only `permuted` is an instruction of one family of processors (AVX2); `HAS_PERMUTE` says
-whether it is there.
+whether it is there, and `HAS_FUSED` whether `fused` is an instruction and not a call.
 """
 
 from __future__ import annotations
 
 import operator
+import platform
 
 import numba
 from llvmlite import binding, ir
@@ -16,7 +17,9 @@ from numba.core import types
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 LANES = 8
-HAS_PERMUTE = bool(binding.get_host_cpu_features().get("avx2"))
+_FEATURES = binding.get_host_cpu_features()
+HAS_PERMUTE = bool(_FEATURES.get("avx2"))
+HAS_FUSED = bool(_FEATURES.get("fma") or platform.machine().lower() in ("arm64", "aarch64"))
 
 
 class _Lanes(types.Type):
@@ -178,6 +181,22 @@ def rounded(typingctx, a):
 
 
 @intrinsic
+def negative(typingctx, a):
+    """Every lane with the other sign."""
+    return a(a), lambda context, builder, signature, arguments: builder.fneg(arguments[0])
+
+
+@intrinsic
+def fused(typingctx, a, b, c):
+    """Product and sum a * b + c, rounded once."""
+
+    def codegen(context, builder, signature, arguments):
+        return _named(builder, "llvm.fma.v8f32", float_lanes.word, arguments)
+
+    return a(a, b, c), codegen
+
+
+@intrinsic
 def floor(typingctx, a):
     """Every lane rounded down to a whole number."""
 
@@ -225,14 +244,42 @@ def _across(name, lanes, choose):
     return intrinsic(across)
 
 
-largest = _across("largest", int_lanes, lambda b, x, y: b.icmp_signed(">", x, y))
+def _larger_int(builder, x, y):
+    return builder.icmp_signed(">", x, y)
+
+
+largest = _across("largest", int_lanes, _larger_int)
 highest = _across("highest", float_lanes, lambda b, x, y: b.fcmp_ordered(">", x, y))
 lowest = _across("lowest", float_lanes, lambda b, x, y: b.fcmp_ordered("<", x, y))
+
+# Three rounds of a transposition, each of which halves the vectors: pairs, then fours, then eights.
+_ROUNDS = (
+    ((0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15)),
+    ((0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15)),
+    ((0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15)),
+)
+
+
+@intrinsic
+def largest_of_each(typingctx, a, b, c, d, e, f, g, h):
+    """The largest lane of each of eight int32 vectors, as eight lanes in their order."""
+
+    def codegen(context, builder, signature, arguments):
+        values = list(arguments)
+        for orders in _ROUNDS:
+            masks = [ir.Constant(ir.VectorType(ir.IntType(32), LANES), o) for o in orders]
+            pairs = zip(values[::2], values[1::2], strict=True)
+            halves = [[builder.shuffle_vector(x, y, m) for m in masks] for x, y in pairs]
+            values = [builder.select(_larger_int(builder, x, y), x, y) for x, y in halves]
+        return values[0]
+
+    return int_lanes(*[int_lanes] * LANES), codegen
+
 
 inline = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 
 __all__ = [
-    "HAS_PERMUTE", "LANES", "as_ones", "bits", "floats", "floor", "highest", "inline", "largest",
-    "less", "load", "lowest", "permuted", "rounded", "spread", "store", "to_floats", "unordered",
-    "where",
+    "HAS_FUSED", "HAS_PERMUTE", "LANES", "as_ones", "bits", "floats", "floor", "fused", "highest",
+    "inline", "largest", "largest_of_each", "less", "load", "lowest", "negative", "permuted",
+    "rounded", "spread", "store", "to_floats", "unordered", "where",
 ]  # fmt: skip

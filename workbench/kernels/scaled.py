@@ -11,7 +11,9 @@ from functools import partial
 import numpy as np
 
 from .cache import jit
-from .elements import Element, round_strip
+from .elements import Element
+from .scales import GIVEN
+from .strips import invert, round_strip
 from .threads import CHUNK, over_chunks
 
 PIECE = 1024
@@ -20,18 +22,23 @@ PIECE = 1024
 @jit
 def _round_one_scale(x, out, scale, words, thresholds, values, tree, first):
     e = Element(words, thresholds, values, tree, first)
-    round_strip(x, out, 0, x.size, 1, np.full(1, scale, np.float32), False, e)
+    scales, inverses = np.full(1, scale, np.float32), np.empty(1, np.float32)
+    moderate = invert(scales, inverses, 1)
+    round_strip(x, out, 0, x.size, 1, scales, inverses, moderate, GIVEN, e)
 
 
 @jit
 def _round_given(x, out, scales, size, words, thresholds, values, tree, first):
     e = Element(words, thresholds, values, tree, first)
-    cols = x.shape[1]
+    whole, rest = divmod(x.shape[1], size)
+    inverse = np.empty(scales.shape[1], np.float32)
     for r in range(x.shape[0]):
-        whole = cols // size
-        round_strip(x[r], out[r], 0, size, whole, scales[r], False, e)
-        if cols % size:
-            round_strip(x[r], out[r], whole * size, cols % size, 1, scales[r, whole:], False, e)
+        row, target, scale = x[r], out[r], scales[r]
+        moderate = invert(scale, inverse, scale.size)
+        round_strip(row, target, 0, size, whole, scale, inverse, moderate, GIVEN, e)
+        if rest:
+            at, last, of_last = whole * size, scale[whole:], inverse[whole:]
+            round_strip(row, target, at, rest, 1, last, of_last, moderate, GIVEN, e)
 
 
 def round_given(x: np.ndarray, out: np.ndarray, scales: np.ndarray, size: int, e: Element) -> None:
@@ -69,15 +76,16 @@ def _round_span(x, out, scale, e, start, stop):
 def _errors(x, scales, size, out, words, thresholds, values, tree, first):
     e = Element(words, thresholds, values, tree, first)
     rows, cols = x.shape
-    buffer = np.empty(PIECE, np.float32)
+    buffer, inverse = np.empty(PIECE, np.float32), np.empty(1, np.float32)
     for r in range(rows):
         for b in range(scales.shape[1]):
-            total = 0.0
+            total, scale = 0.0, scales[r, b : b + 1]
+            moderate = invert(scale, inverse, 1)
             stop = min(b * size + size, cols)
             for start in range(b * size, stop, PIECE):
                 n = min(PIECE, stop - start)
                 part = x[r, start : start + n]
-                round_strip(part, buffer, 0, n, 1, scales[r, b : b + 1], False, e)
+                round_strip(part, buffer, 0, n, 1, scale, inverse, moderate, GIVEN, e)
                 for j in range(n):
                     d = np.float64(buffer[j]) - np.float64(x[r, start + j])
                     total += d * d if d == d else 0.0

@@ -12,11 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .cache import as_float32, as_int32, jit
+from .cache import as_float32, jit
+from .lane_steps import cut_lanes, most, saturated_lanes
+from .lanes import LANES, bits, floats, inline, less, load, spread, store, where
 from .parameters import fast_float, words_of
-from .steps import CUT, FastFloat, cut, saturated
+from .steps import CUT, FastFloat
 
-EXACT, ROUNDED, POWER_OF_TWO = range(3)
+_LEAST_NORMAL = np.int32(0x800000)
+EXACT, ROUNDED, POWER_OF_TWO, GIVEN = range(4)
 FLOOR, CEIL, EVEN, RCEIL = range(4)
 
 
@@ -79,56 +82,63 @@ def rule_of(words):
     )
 
 
-@jit
-def power_of_two(exponent):
-    """2^exponent as float32, for exponents from -149 to 127."""
-    if exponent < -126:
-        return as_float32(np.int32(np.int32(1) << np.int32(exponent + 149)))
-    return as_float32(np.int32(np.int32(exponent + 127) << 23))
+@inline
+def _power_of_two_lanes(amax, p):
+    """The powers of two that eight amax are scaled by, under the rule of `p`.
+
+    Subnormals are brought to where the exponent field is their logarithm, 2^24 further up.
+    """
+    above, far = p.rule == RCEIL, p.rule != FLOOR
+    v = amax / spread(p.q) if above else amax
+    small = less(bits(v), spread(_LEAST_NORMAL))
+    pattern = where(small, bits(v * spread(np.float32(2.0**24))), bits(v))
+    added = p.even_bit if p.rule == EVEN else np.int32(0x7FFFFF if far else 0)
+    of_q = np.int32(0) if above else p.q_exponent
+    less_by = where(small, spread(np.int32(151 + of_q)), spread(np.int32(127 + of_q)))
+    exponent = ((pattern + spread(added)) >> spread(np.int32(23))) - less_by
+    exponent = most(exponent, spread(p.low))
+    exponent = where(less(spread(p.high), exponent), spread(p.high), exponent)
+    subnormal = spread(np.int32(1)) << most(exponent + spread(np.int32(149)), spread(np.int32(0)))
+    normal = (exponent + spread(np.int32(127))) << spread(np.int32(23))
+    return floats(where(less(exponent, spread(np.int32(-126))), subnormal, normal))
 
 
-@jit
-def power_of_two_scale(amax, p):
-    """The power of two that a finite float32 amax is scaled by, under the rule of `p`."""
-    bits = np.int64(as_int32(amax))
-    if p.rule == RCEIL:
-        bits = np.int64(as_int32(np.float32(amax / p.q)))
-        exponent = ((bits + 0x7FFFFF) >> 23) - 127
-    else:
-        added = 0x7FFFFF if p.rule == CEIL else (p.even_bit if p.rule == EVEN else 0)
-        exponent = ((bits + added) >> 23) - 127 - p.q_exponent
-    return power_of_two(min(max(exponent, p.low), p.high))
+@inline
+def _stored_lanes(amax, p):
+    """Eight scales as they come back from the float format that they are stored in."""
+    scale = amax / spread(p.q) / spread(p.whole)
+    cut = p.format.kind == CUT
+    scale = cut_lanes(scale, p.format) if cut else saturated_lanes(scale, p.format)
+    smallest = spread(p.smallest)
+    return where(less(scale, smallest), smallest, scale) * spread(p.whole)
 
 
-@jit
-def exact_scale(amax, q):
-    """The unrounded float32 scale of a block; 1 for a block of zeros."""
-    scale = max(np.float32(amax / q), np.float32(1e-45))  # the last subnormals keep a scale
-    return np.float32(1) if amax == np.float32(0) else scale
+@inline
+def _exact_lanes(amax, p):
+    """Eight unrounded scales; 1 for blocks of zeros."""
+    scale, smallest = amax / spread(p.q), spread(np.float32(1e-45))
+    scale = where(less(scale, smallest), smallest, scale)  # the last subnormals keep a scale
+    return where(less(spread(np.float32(0)), amax), scale, spread(np.float32(1)))
 
 
-@jit
-def scale_of(amax, p):
-    """The float32 scale of a block with this finite amax."""
+@inline
+def scale_lanes(amax, p):
+    """The float32 scales of eight blocks by their amax; infinite or NaN gives NaN."""
     if p.kind == POWER_OF_TWO:
-        return power_of_two_scale(amax, p)
-    if p.kind == EXACT:
-        return exact_scale(amax, p.q)
-    scale = np.float32(amax / p.q)
-    scale = np.float32(scale / p.whole)
-    scale = cut(scale, p.format) if p.format.kind == CUT else saturated(scale, p.format)
-    return np.float32(max(scale, p.smallest) * p.whole)
+        scale = _power_of_two_lanes(amax, p)
+    elif p.kind == EXACT:
+        scale = _exact_lanes(amax, p)
+    else:
+        scale = _stored_lanes(amax, p)
+    nan = spread(np.float32(np.nan))
+    return where(less(amax, spread(np.float32(np.inf))), scale, nan)
 
 
 @jit
 def _scales(amax, out, words):
     p = rule_of(words)
-    for i in range(amax.size):
-        a = amax[i]
-        if a < np.float32(np.inf):
-            out[i] = scale_of(a, p)
-        else:
-            out[i] = np.float32(np.nan)
+    for i in range(0, amax.size, LANES):
+        store(out, i, scale_lanes(load(amax, i), p))
 
 
 def scales_of(amax: np.ndarray, p: ScaleRule) -> np.ndarray:
@@ -139,6 +149,7 @@ def scales_of(amax: np.ndarray, p: ScaleRule) -> np.ndarray:
         >>> scales_of(np.float32([6.0, 7.0, 0.5]), parse("mxfp4").rule())
         array([1.   , 1.   , 0.125], dtype=float32)
     """
-    out = np.empty(amax.shape, np.float32)
-    _scales(np.ascontiguousarray(amax, np.float32).reshape(-1), out.reshape(-1), p.words())
-    return out
+    flat = np.zeros(-(-amax.size // LANES) * LANES, np.float32)
+    flat[: amax.size] = np.asarray(amax, np.float32).reshape(-1)
+    _scales(flat, flat, p.words())
+    return flat[: amax.size].reshape(amax.shape)

@@ -120,8 +120,10 @@ def scales_of(amax: torch.Tensor, p: ScaleRule) -> torch.Tensor:
 
 def _powers_of_two(amax: torch.Tensor, p: ScaleRule) -> torch.Tensor:
     ratio = amax / p.q.item() if p.rule == RCEIL else amax
+    small = ratio < 2.0**-126
+    bits = torch.where(small, ratio * 2.0**24, ratio).view(torch.int32).long()
     added = {RCEIL: 0x7FFFFF, CEIL: 0x7FFFFF, EVEN: int(p.even_bit)}.get(int(p.rule), 0)
-    exponent = ((ratio.view(torch.int32).long() + added) >> 23) - 127
+    exponent = ((bits + added) >> 23) - torch.where(small, 151, 127)
     exponent = exponent - (0 if p.rule == RCEIL else int(p.q_exponent))
     exponent = exponent.clamp(int(p.low), int(p.high))
     return torch.ldexp(torch.ones_like(amax, dtype=torch.float64), exponent).float()

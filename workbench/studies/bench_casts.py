@@ -34,8 +34,27 @@ def random_values(count: int, seed: int = 0) -> np.ndarray:
         >>> random_values(8192).shape
         (2, 4096)
     """
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((max(1, count // COLUMNS), min(count, COLUMNS)), np.float32)
+    shape = max(1, count // COLUMNS), min(count, COLUMNS)
+    values = _buffer(shape)
+    np.random.default_rng(seed).standard_normal(shape, np.float32, values)
+    return values
+
+
+def like(x: np.ndarray) -> np.ndarray:
+    """A buffer of the shape of `x`, laid out as every candidate's is.
+
+    Example:
+        >>> like(random_values(8192)).shape
+        (2, 4096)
+    """
+    return _buffer(x.shape)
+
+
+def _buffer(shape: tuple[int, ...]) -> np.ndarray:
+    """Float32 at a multiple of 64 bytes, as tensors lie: NumPy's own begin anywhere."""
+    import torch
+
+    return torch.empty(shape).numpy()
 
 
 def _same_bits(got: np.ndarray, want: np.ndarray) -> str:
@@ -60,7 +79,7 @@ def cast_row(name: str, x: np.ndarray, compiled: bool) -> Row:
         >>> cast_row("e4m3fn", random_values(4096), False).kernel
         'round e4m3fn'
     """
-    out, limit = np.empty_like(x), np.empty_like(x)
+    out, limit = like(x), like(x)
     format = format_of(name)
 
     def ours():
@@ -80,7 +99,7 @@ def cast_row(name: str, x: np.ndarray, compiled: bool) -> Row:
 
 def any_float_row(x: np.ndarray) -> Row:
     """A float whose fields are chosen at run time, against the libraries that have any float."""
-    out, limit, format = np.empty_like(x), np.empty_like(x), format_of("e6m4")
+    out, limit, format = like(x), like(x), format_of("e6m4")
     want = format.round(x.astype(np.float64))
     candidates = [
         Candidate("workbench", "ours", lambda: format.round(x, out=out)),
@@ -95,7 +114,7 @@ def any_float_row(x: np.ndarray) -> Row:
 
 def scheme_row(spec: str, reach: float, times: float, x: np.ndarray) -> Row:
     """Quantize and dequantize under a scheme, against libraries that can, and a copy."""
-    out, limit, scheme = np.empty_like(x), np.empty_like(x), scheme_of(spec)
+    out, limit, scheme = like(x), like(x), scheme_of(spec)
     others = peers.blocks(spec, x)
     if spec.startswith("int4"):
         others = peers.integers(x, 4, 128, "+zp" in spec)
@@ -141,7 +160,7 @@ def static_int8_row(x: np.ndarray) -> Row:
     from ..kernels import scaled
     from ..kernels.elements import element_of
 
-    out, limit = np.empty_like(x), np.empty_like(x)
+    out, limit = like(x), like(x)
     flat, target = x.reshape(1, -1), out.reshape(1, -1)
     scale = np.float32(np.abs(x).max() / 127)
     scales, element = np.full((1, 1), scale), element_of(format_of("int8").rounder)
@@ -160,7 +179,7 @@ def static_int8_row(x: np.ndarray) -> Row:
 
 def stochastic_row(x: np.ndarray) -> Row:
     """Stochastic rounding to e4m3fn, the random numbers included."""
-    out, limit, format = np.empty_like(x), np.empty_like(x), format_of("e4m3fn")
+    out, limit, format = like(x), like(x), format_of("e4m3fn")
     want = format.round(x.astype(np.float64), "stochastic", seed=1)
     candidates = [
         Candidate("workbench", "ours", lambda: format.round(x, "stochastic", 1, out)),
@@ -175,7 +194,7 @@ def threads_row(spec: str, x: np.ndarray) -> Row:
     """Two threads against one, by wall time: the one-thread run stands as the peer."""
     from ..kernels import threads
 
-    one, two, scheme = np.empty_like(x), np.empty_like(x), scheme_of(spec)
+    one, two, scheme = like(x), like(x), scheme_of(spec)
 
     def with_threads(count: int, out: np.ndarray) -> Callable[[], None]:
         def run():
