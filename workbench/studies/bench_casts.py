@@ -204,9 +204,17 @@ def threads_row(spec: str, x: np.ndarray) -> Row:
 
         return run
 
+    flat, limit = x.reshape(-1), like(x).reshape(-1)
+
+    def copy():
+        threads.set_threads(2)
+        threads.over_chunks(lambda a, b: np.copyto(limit[a:b], flat[a:b]), x.size)
+        threads.set_threads(1)
+
     candidates = (
         Candidate("two threads", "ours", with_threads(2, two)),
         Candidate("one thread", "peer", with_threads(1, one)),
+        Candidate("copy by two threads", "limit", copy),
     )
     return Row(
         f"{spec}, two threads", _count(x), candidates, lambda: _same_bits(two, one), 0, 1.8, "wall"
@@ -271,6 +279,7 @@ def rows(cold: bool = False, compiled: bool = True) -> Iterator[Row]:
     large = random_values(HOT << 4)
     yield threads_row("e4m3fn", large)
     yield threads_row("mxfp4", large)
+    yield threads_row("nf4/b64", large)
     yield from sketch_rows(large)
     if cold:
         huge = random_values(COLD)
