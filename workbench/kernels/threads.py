@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
+from ..errors import WorkbenchError
+
 CHUNK = 1 << 18  # values: 1 MB of float32
 SERIAL_BELOW = 1 << 20  # values: under 4 MB, handing out work costs more than it saves
 
@@ -28,8 +30,15 @@ def thread_count() -> int:
         return _threads
     wanted = os.environ.get("WORKBENCH_THREADS")
     if wanted:
-        return max(1, int(wanted))
+        return _count(wanted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _count(text: str) -> int:
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    why = "it is how many threads kernels use, a whole number from 1"
+    raise WorkbenchError(f"WORKBENCH_THREADS={text}", why, "write WORKBENCH_THREADS=2, or unset it")
 
 
 def set_threads(count: int | None) -> None:

@@ -109,6 +109,7 @@ def _first_bytes(path: Path, count: int = 8) -> bytes:
 
 def _near_path(path: Path) -> str:
     folder = path.parent
-    siblings = [file.name for file in folder.glob("*.*")] if folder.is_dir() else []
+    endings = {".safetensors", ".gguf", path.suffix}
+    siblings = [file.name for file in folder.glob("*") if file.suffix in endings]
     close = nearest(path.name, siblings, 1)
     return f"write {str(folder / close[0])!r}" if close else "give the path of a checkpoint"
