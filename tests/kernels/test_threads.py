@@ -15,6 +15,6 @@ def test_the_environment_says_how_many(monkeypatch):
 def test_a_malformed_count_is_refused(monkeypatch, text):
     monkeypatch.setenv("WORKBENCH_THREADS", text)
     with pytest.raises(
-        WorkbenchError, match="WORKBENCH_THREADS=.*whole number.*WORKBENCH_THREADS=2"
+        WorkbenchError, match=r"WORKBENCH_THREADS=.*whole number.*WORKBENCH_THREADS=2"
     ):
         thread_count()
