@@ -100,6 +100,7 @@ class FormatPage:
         self.cards = {name: kinds.get(name, Card)(name) for name in NAMES}
         self.controls = Controls(self.explorer)
         self._document = pn.state.curdoc
+        self._waiting: set[str] = set()
         self._listen()
         self.explorer.param.watch(self._changed, list(FormatExplorer.STATE))
         if self._document is not None and self.explorer.tensor.count > MOST_AT_ONCE:
@@ -120,11 +121,25 @@ class FormatPage:
 
     def _changed(self, *events: Any) -> None:
         """Redraw what a change touches, and put the state into the address."""
+        names = touched(event.name for event in events)
         with pn.io.hold():
-            self.draw(touched(event.name for event in events))
+            self.draw(names[:1])
+        self._soon(names[1:])
         if pn.state.location is not None:
             pn.state.location.search = self.explorer.link()
         self._refine()
+
+    def _soon(self, names: tuple[str, ...]) -> None:
+        """Draw these once the first picture is on its way; of several changes only the last."""
+        idle = not self._waiting
+        self._waiting.update(names)
+        if idle and self._waiting:
+            self._later(self._draw_waiting)
+
+    def _draw_waiting(self) -> None:
+        names, self._waiting = tuple(n for n in NAMES if n in self._waiting), set()
+        with pn.io.hold():
+            self.draw(names)
 
     def _refine(self) -> None:
         """Have the exact numbers computed behind the sketch's, and drawn when they are there."""

@@ -202,6 +202,7 @@ def template(name: str) -> dict[str, Any]:
         "tickfont": {"size": 11, "color": t.text},
         "title": {"font": {"size": 12, "color": t.text}, "standoff": 8},
         "automargin": True,
+        "ticklabeloverflow": "allow",  # not to measure every label on every move of a slider
     }
     return {
         "layout": {
