@@ -64,7 +64,7 @@ def check_reference(format, codes):
 def test_all_codes_of_named_formats_round_trip(name):
     format = wb.format(name)
     assert str(format) == name
-    if not name.startswith(("bnb_fp4",)):  # its codes 0 and 8 are one value
+    if not name.startswith(("bnb_fp4", "lns")):  # they have two codes for zero
         check_round_trip(format)
 
 

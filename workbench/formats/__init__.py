@@ -1,10 +1,11 @@
-"""Scalar number formats: floats, integers, fixed point and codebooks, by the names users know."""
+"""Scalar number formats of every family, by the names users know."""
 
 from .base import ROUNDINGS, Format
 from .codebook import CodebookFormat
 from .float import ExponentFormat, FloatFormat
 from .integer import IntegerFormat
 from .names import names, parse
+from .tapered import LogFormat, PositFormat
 
 __all__ = [
     "ROUNDINGS",
@@ -13,6 +14,8 @@ __all__ = [
     "FloatFormat",
     "Format",
     "IntegerFormat",
+    "LogFormat",
+    "PositFormat",
     "names",
     "parse",
 ]

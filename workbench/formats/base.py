@@ -91,6 +91,11 @@ class Format:
         return finite
 
     @cached_property
+    def middles(self) -> np.ndarray:
+        """Where nearest rounding turns from each of `values` to the next one: half-way."""
+        return 0.5 * self.values[:-1] + 0.5 * self.values[1:]
+
+    @cached_property
     def code_of_value(self) -> np.ndarray:
         """For each of `values`, its code (the smallest one where two codes share a value)."""
         order = np.argsort(self.code_values, kind="stable")
@@ -106,6 +111,11 @@ class Format:
     def min(self) -> float:
         """The most negative finite value."""
         return float(self.values[0])
+
+    @property
+    def reach(self) -> float:
+        """The value that shared scales bring the largest magnitude to: the format's own largest."""
+        return self.max if self.max > 0 else -self.min
 
     @property
     def smallest(self) -> float:

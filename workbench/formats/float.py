@@ -274,4 +274,5 @@ class ExponentFormat(Format):
         """The table kernel over the powers of two, with NaN for what has no power of two."""
         from ..kernels.casts import table_rounder
 
-        return table_rounder(self.values, np.arange(self.values.size) % 2, 1.5 * self.max)
+        limits = (0.0, 1.5 * self.max)
+        return table_rounder(self.values, np.arange(self.values.size) % 2, limits)

@@ -1,7 +1,8 @@
 """Every name users know, read into a format; unknown names get the nearest ones.
 
 The grammar is small: `[u]eXmY[fn|fnuz|ieee|finite][(bias=..,saturate|inf|nan,nosub,top=..)]`,
-`[u]intN[n]`, `[u]qI.F[n]` (fixed point), and the table of aliases and codebooks below.
+`[u]intN[n]`, `[u]qI.F[n]` (fixed point), `positN[(es=..)]`, `lnsI.F` (logarithmic), and the table
+of aliases and codebooks below.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from .base import Format
 from .codebook import codebooks
 from .float import OVERFLOWS, TOPS, ExponentFormat, FloatFormat, usual_bias, usual_top
 from .integer import IntegerFormat
+from .tapered import LogFormat, PositFormat
 
 # What libraries and papers call them -> the name here. Library names keep the library's meaning:
 # float8_e4m3 of ml_dtypes is the IEEE-like one, while people who write e4m3 mean OCP's e4m3fn.
@@ -35,6 +37,10 @@ ALIASES = {
 _FLOAT = re.compile(r"(?:float\d+_|fp\d+_)?(u?)e(\d+)m(\d+)(fnuz|fn|ieee|finite)?(?:\((.*)\))?$")
 _INTEGER = re.compile(r"(u?)int(\d+)(n?)$|([iusIUS])(\d+)$")
 _FIXED = re.compile(r"(u?)q(-?\d+)\.(-?\d+)(n?)$")
+_POSIT = re.compile(
+    r"posit(?:(\d+)(?:_(\d+))?|[<(](\d+),\s*(\d+)[>)])(?:\((?:es=(\d+))?,?(saturate)?\))?$"
+)
+_LOGARITHMIC = re.compile(r"lns(\d+)\.(\d+)$")
 
 
 def names() -> list[str]:
@@ -47,7 +53,8 @@ def names() -> list[str]:
     floats = ["f16", "bf16", "e5m2", "e4m3fn", "e4m3ieee", "e5m2fnuz", "e4m3fnuz", "e3m4",
               "e3m2", "e2m3", "e2m1", "e3m0", "e1m2", "ue4m3fn", "e8m0"]  # fmt: skip
     integers = [f"{sign}int{bits}" for bits in (16, 8, 6, 5, 4, 3, 2, 1) for sign in ("", "u")]
-    return [*floats, *integers, "int8n", "int4n", "q3.4", "uq4.4", *codebooks()]
+    return [*floats, *integers, "int8n", "int4n", "q3.4", "uq4.4", "posit8", "posit16",
+            "posit8(es=0)", "posit8(es=1)", "lns4.3", *codebooks()]  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
@@ -72,7 +79,7 @@ def parse(name: str | Format) -> Format:
         return ExponentFormat()
     if text in codebooks():
         return codebooks()[text]
-    for pattern, build in ((_FLOAT, _float), (_INTEGER, _integer), (_FIXED, _fixed)):
+    for pattern, build in _GRAMMAR:
         match = pattern.match(text)
         if match:
             return build(match, name)
@@ -125,5 +132,22 @@ def _fixed(match: re.Match, name: str) -> IntegerFormat:
         raise WorkbenchError(repr(name), "no bit is right of the point", f"write int{width}")
     return IntegerFormat(width, sign=not unsigned, narrow=bool(narrow), fraction=int(fraction))
 
+
+def _posit(match: re.Match, name: str) -> PositFormat:
+    """A posit from the parts of its name: the standard's two exponent bits unless it says."""
+    width, short, inner, es, option, overflow = match.groups()
+    exponent = next((v for v in (short, option, es) if v is not None), 2)
+    return PositFormat(int(width or inner), int(exponent), overflow or "nan")
+
+
+def _logarithmic(match: re.Match, name: str) -> LogFormat:
+    """A logarithmic number from the parts of its name."""
+    return LogFormat(*map(int, match.groups()))
+
+
+_GRAMMAR = (
+    (_FLOAT, _float), (_INTEGER, _integer), (_FIXED, _fixed), (_POSIT, _posit),
+    (_LOGARITHMIC, _logarithmic),
+)  # fmt: skip
 
 __all__ = ["ALIASES", "names", "parse", "usual_bias"]

@@ -11,9 +11,12 @@ import math
 from fractions import Fraction
 from functools import lru_cache
 
+import numpy as np
+
 from .base import Format
 from .float import ExponentFormat, FloatFormat
 from .integer import IntegerFormat
+from .tapered import LogFormat, PositFormat
 
 
 def decode(format: Format, code: int) -> Fraction | float:
@@ -30,6 +33,8 @@ def decode(format: Format, code: int) -> Fraction | float:
         if signed < format.low_code:
             return math.nan
         return Fraction(signed) / Fraction(2) ** format.fraction
+    if isinstance(format, PositFormat):
+        return _decode_posit(format, code)
     if isinstance(format, ExponentFormat):
         last = (1 << format.width) - 1
         return math.nan if code == last else Fraction(2) ** (code - (last >> 1))
@@ -55,6 +60,47 @@ def _decode_float(f: FloatFormat, code: int) -> Fraction | float:
     if sign and value == 0:
         return math.nan if f.top == "fnuz" else -0.0
     return -value if sign else value
+
+
+def _decode_posit(f: PositFormat, code: int) -> Fraction | float:
+    """One posit by reading its bits from the left."""
+    if code in (0, 1 << (f.width - 1)):
+        return math.nan if code else Fraction(0)
+    negative = code >> (f.width - 1)
+    text = f"{(1 << f.width) - code if negative else code:0{f.width}b}"[1:]
+    run = len(text) - len(text.lstrip(text[0]))
+    rest = text[run + 1 :]
+    exponent = int(rest[: f.es].ljust(f.es, "0") or "0", 2)
+    fraction = Fraction(int("1" + rest[f.es :], 2), 1 << len(rest[f.es :]))
+    regime = run - 1 if text[0] == "1" else -run
+    value = fraction * Fraction(2) ** (regime * 2**f.es + exponent)
+    return -value if negative else value
+
+
+def _nearest_posit(f: PositFormat, x: Fraction) -> float:
+    """The bits of a positive number written out without end, then cut to the width."""
+    exponent = x.numerator.bit_length() - x.denominator.bit_length()
+    exponent -= x < Fraction(2) ** exponent
+    regime, low = divmod(exponent, 2**f.es)
+    run = "1" * (regime + 1) + "0" if regime >= 0 else "0" * -regime + "1"
+    head = run + (f"{low:0{f.es}b}" if f.es else "")
+    whole = int(head, 2) + (x / Fraction(2) ** exponent - 1)
+    code = round(whole * Fraction(2) ** (f.width - 1 - len(head)))  # ties to even
+    return float(_decode_posit(f, min(max(code, 1), (1 << (f.width - 1)) - 1)))
+
+
+def _nearest_logarithm(f: LogFormat, x: Fraction) -> float:
+    """The power of a positive number's rounded logarithm, found by comparing integer powers."""
+    halves = 2 ** (f.fraction + 1)
+    most = int(f.logarithms[-1])
+    steps = round(math.log2(x) * 2**f.fraction)
+    while steps > -most and x**halves < Fraction(2) ** (2 * steps - 1):
+        steps -= 1
+    while steps < most and x**halves > Fraction(2) ** (2 * steps + 1):
+        steps += 1
+    if steps <= -most and x**halves < Fraction(2) ** (-2 * most - 1):
+        return 0.0
+    return float(f.power(np.array(min(max(steps, -most), most))))
 
 
 @lru_cache(maxsize=64)
@@ -86,6 +132,13 @@ def round_one(format: Format, x: float, rounding: str = "nearest_even", uniform:
         return math.nan
     if isinstance(format, FloatFormat):
         return _round_float(format, x, rounding, uniform)
+    if isinstance(format, PositFormat) and math.isinf(x):
+        return math.nan
+    if rounding.startswith("nearest") and x and math.isfinite(x):
+        if isinstance(format, PositFormat) and rounding == "nearest_even":
+            return math.copysign(_nearest_posit(format, abs(Fraction(x))), x)
+        if isinstance(format, LogFormat):
+            return math.copysign(_nearest_logarithm(format, abs(Fraction(x))), x) + 0.0
     values, codes = _sorted_values(format)
     if not values[0] < x < values[-1]:
         return (values[-1] if x >= values[-1] else values[0]) + 0.0

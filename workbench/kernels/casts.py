@@ -170,11 +170,12 @@ def _lookup32(x, out, thresholds, first, values):
 
 
 @jit
-def _any_table(x, out, mode, start, key, key2, values, odd):
+def _any_table(x, out, mode, start, key, key2, values, middles, odd):
+    last = values.size - 1
     for i in range(x.size):
         v = np.float64(x[i])
         u = uniform_at(start, i, mode, key, key2)
-        out[i] = v if v != v else values[in_table(v, mode, u, values, odd, 0, values.size - 1)]
+        out[i] = v if v != v else values[in_table(v, mode, u, values, middles, odd, 0, last)]
 
 
 def keys_of(seed: int) -> tuple[np.uint32, np.uint32]:
@@ -281,25 +282,27 @@ class GridRounder(Rounder):
 class TableRounder(Rounder):
     """Rounds to sorted values; `thresholds` are the last float32 values that stay below each.
 
+    Nearest rounding turns at `middles`, which need not lie half-way.
     Up to 16 values, `thresholds` and `values32` are padded to 15 and 16 and lie in a search `tree`;
-    above, `first` gives for the top 16 bits of a float32 the first candidate. With `nan_from`, what
-    is not positive or reaches it is NaN.
+    above, `first` gives for the top 16 bits of a float32 the first candidate. With `limits`, what
+    does not lie between them is NaN.
     """
 
     values: np.ndarray
+    middles: np.ndarray
     odd: np.ndarray
     thresholds: np.ndarray
     values32: np.ndarray
     first: np.ndarray | None
     tree: np.ndarray | None
-    nan_from: float | None = None
+    limits: tuple[float, float] | None = None
 
     def round(self, x: np.ndarray, out: np.ndarray, mode: int, seed: int = 0) -> None:
-        """Write the rounded `x` to `out`; NaN where `nan_from` is set and x <= 0 or x >= it."""
-        if self.nan_from is None:
+        """Write the rounded `x` to `out`; NaN where it reaches one of the `limits`."""
+        if self.limits is None:
             super().round(x, out, mode, seed)
             return
-        outside = (x <= 0) | (x >= self.nan_from)
+        outside = (x <= self.limits[0]) | (x >= self.limits[1])
         super().round(x, out, mode, seed)
         out[outside] = np.nan
 
@@ -310,16 +313,16 @@ class TableRounder(Rounder):
             _lookup32(x, out, self.thresholds, self.first, self.values32)
 
     def _any(self, x, out, mode, start, key, key2):
-        _any_table(x, out, mode, start, key, key2, self.values, self.odd)
+        _any_table(x, out, mode, start, key, key2, self.values, self.middles, self.odd)
 
 
-def _thresholds32(values: np.ndarray, odd: np.ndarray) -> np.ndarray:
+def _thresholds32(values: np.ndarray, middle: np.ndarray, odd: np.ndarray) -> np.ndarray:
     """The largest float32 that is still rounded down, between each pair of neighbours."""
-    middle = 0.5 * values[:-1] + 0.5 * values[1:]
     below = middle.astype(np.float32)
     step_down = below.astype(np.float64) > middle
     outward = np.abs(values[1:]) > np.abs(values[:-1])
     tie_up = np.where(odd[1:] == odd[:-1], ~outward, odd[:-1] == 1)
+    tie_up = (tie_up | (middle == values[1:])) & (middle != values[:-1])  # a value stays itself
     step_down |= tie_up & (below.astype(np.float64) == middle)
     return np.where(step_down, np.nextafter(below, np.float32(-np.inf)), below)
 
@@ -333,11 +336,15 @@ def _first_candidates(thresholds: np.ndarray) -> np.ndarray:
 
 
 def table_rounder(
-    values: np.ndarray, odd: np.ndarray, nan_from: float | None = None
+    values: np.ndarray,
+    odd: np.ndarray,
+    limits: tuple[float, float] | None = None,
+    middles: np.ndarray | None = None,
 ) -> TableRounder:
     """The rounder for sorted float64 `values` whose codes have the parities `odd`.
 
-    With `nan_from`, values that are not positive or reach it become NaN.
+    Nearest rounding turns at `middles`, half-way between neighbours where none are given. Values
+    that reach one of the `limits` become NaN.
 
     Example:
         >>> rounder = table_rounder(np.array([-1.0, 0.0, 1.0]), np.array([0, 1, 0]))
@@ -347,12 +354,13 @@ def table_rounder(
     """
     values = np.ascontiguousarray(values, np.float64)
     odd = np.ascontiguousarray(odd, np.int64)
-    thresholds, values32 = _thresholds32(values, odd), values.astype(np.float32)
+    middles = 0.5 * values[:-1] + 0.5 * values[1:] if middles is None else middles
+    thresholds, values32 = _thresholds32(values, middles, odd), values.astype(np.float32)
     if values.size > ENTRIES:
         first = _first_candidates(thresholds)
-        return TableRounder(values, odd, thresholds, values32, first, None, nan_from)
+        return TableRounder(values, middles, odd, thresholds, values32, first, None, limits)
     padding = ENTRIES - values.size
     thresholds = np.pad(thresholds, (0, padding), constant_values=np.inf)
     values32 = np.pad(values32, (0, padding), mode="edge")
     tree = search_tree(thresholds, values32)
-    return TableRounder(values, odd, thresholds, values32, None, tree, nan_from)
+    return TableRounder(values, middles, odd, thresholds, values32, None, tree, limits)

@@ -214,17 +214,18 @@ def _table(x: torch.Tensor, rounder: TableRounder, mode: int, uniform) -> torch.
     last = values.numel() - 1
     low = (torch.searchsorted(values, x.contiguous(), right=True) - 1).clamp(0, last - 1)
     lower, upper = values[low], values[low + 1]
-    up = _upper(x, mode, uniform, (lower, upper), (odd[low], odd[low + 1])) & (x != lower)
+    ends = lower, torch.tensor(rounder.middles, device=x.device)[low], upper
+    up = _upper(x, mode, uniform, ends, (odd[low], odd[low + 1])) & (x != lower)
     y = torch.where(up, upper, lower)
     y = torch.where(x <= values[0], values[0], torch.where(x >= values[last], values[last], y))
-    if rounder.nan_from is not None:
-        y = torch.where((x <= 0) | (x >= rounder.nan_from), torch.nan, y)
+    if rounder.limits is not None:
+        y = torch.where((x <= rounder.limits[0]) | (x >= rounder.limits[1]), torch.nan, y)
     return torch.where(x.isnan(), x, y)
 
 
 def _upper(x: torch.Tensor, mode: int, uniform, ends: tuple, odds: tuple) -> torch.Tensor:
     """Whether values strictly between two neighbours are rounded to the upper one."""
-    (lower, upper), (odd_lower, odd_upper) = ends, odds
+    (lower, middle, upper), (odd_lower, odd_upper) = ends, odds
     outward = upper.abs() > lower.abs()
     everywhere = torch.ones_like(outward)
     if mode in (UP, _DOWN, TOWARD_ZERO):
@@ -241,5 +242,4 @@ def _upper(x: torch.Tensor, mode: int, uniform, ends: tuple, odds: tuple) -> tor
         NEAREST_ZERO: ~outward,
         NEAREST_EVEN: torch.where(parities_differ, odd_lower, ~outward),
     }[mode]
-    middle = 0.5 * lower + 0.5 * upper
     return torch.where(x == middle, tie, x > middle)

@@ -239,8 +239,11 @@ def on_grid(x, limits, p):
 
 
 @jit
-def in_table(x, mode, uniform, values, odd, first, last):
-    """The index in sorted float64 `values` to which `x` is rounded; `odd` is the codes' parity."""
+def in_table(x, mode, uniform, values, middles, odd, first, last):
+    """The index in sorted float64 `values` to which `x` is rounded.
+
+    Nearest rounding turns at `middles`; `odd` is the codes' parity.
+    """
     if x <= values[first]:
         return first
     if x >= values[last]:
@@ -254,14 +257,14 @@ def in_table(x, mode, uniform, values, odd, first, last):
             high = middle
     if x == values[low]:
         return low
-    return low + 1 if _upper_in_table(x, mode, uniform, values, odd, low) else low
+    return low + 1 if _upper_in_table(x, mode, uniform, values, middles, odd, low) else low
 
 
 @jit
-def _upper_in_table(x, mode, uniform, values, odd, low):
+def _upper_in_table(x, mode, uniform, values, middles, odd, low):
     """Whether `x`, strictly between two neighbours, is rounded to the upper one."""
     lower, upper = values[low], values[low + 1]
-    middle = 0.5 * lower + 0.5 * upper
+    middle = middles[low]
     outward = abs(upper) > abs(lower)  # the upper neighbour is the larger magnitude
     if mode == UP:
         return True

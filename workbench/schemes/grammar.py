@@ -31,7 +31,8 @@ NAMES = {
 }
 EXAMPLES = "'int8/channel', 'int4/g128+zp' or 'e2m1/b32*e8m0'"
 
-_SCALE_FREE = ("float", "fixed", "exponent")  # families whose values carry their own range
+# families whose values carry their own range
+_SCALE_FREE = ("float", "fixed", "exponent", "posit", "logarithmic")
 
 _PART = re.compile(r"[/*+@](?:[^/*+@(]|\([^)]*\))*")
 _HEAD = re.compile(r"(?:[^/*+@(]|\([^)]*\))*")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..errors import WorkbenchError
-from ..formats import FloatFormat, Format, IntegerFormat
+from ..formats import FloatFormat, Format, IntegerFormat, PositFormat
 from .layout import Layout
 from .scale import RULES, Scale
 
@@ -76,14 +76,14 @@ class Scheme:
     @cached_property
     def element(self) -> Format:
         """The format that scaled values are rounded to: it saturates."""
-        if isinstance(self.format, FloatFormat) and self.scale is not None:
+        if isinstance(self.format, FloatFormat | PositFormat) and self.scale is not None:
             return replace(self.format, overflow="saturate")
         return self.format
 
     @cached_property
     def largest(self) -> float:
         """The value that a block's largest magnitude is brought to."""
-        return self.element.max if self.element.max > 0 else -self.element.min
+        return self.element.reach
 
     @property
     def code_range(self) -> tuple[int, int]:

@@ -24,14 +24,18 @@ class Ladder(NamedTuple):
     limits: np.ndarray
 
 
-def ladder_between(values: np.ndarray, low: float, high: float) -> Ladder:
-    """The ladder of sorted values, rounded to nearest, that clips below `low` and above `high`.
+def ladder_between(
+    values: np.ndarray, low: float, high: float, middles: np.ndarray | None = None
+) -> Ladder:
+    """The ladder of sorted values that clips below `low` and above `high`.
+
+    Rounding turns at `middles`, half-way between neighbours where none are given.
 
     Example:
         >>> ladder_between(np.array([-1.0, 0.0, 1.0]), -1.5, 1.5).thresholds
         array([-0.5,  0.5])
     """
-    thresholds = 0.5 * values[:-1] + 0.5 * values[1:]
+    thresholds = 0.5 * values[:-1] + 0.5 * values[1:] if middles is None else middles
     mirrored = (-thresholds[::-1] + 0.0, -values[::-1] + 0.0)
     return Ladder(thresholds, values, *mirrored, np.array([high, -low]))
 
@@ -45,7 +49,7 @@ def ladder_of(format: Format) -> Ladder:
         >>> ladder_of(wb.format("int2")).limits
         array([1.5, 2.5])
     """
-    return ladder_between(format.values, *clip_limits(format))
+    return ladder_between(format.values, *clip_limits(format), format.middles)
 
 
 @lru_cache(maxsize=64)

@@ -135,6 +135,7 @@ class Grid:
     subnormal: np.ndarray = field(repr=False)
     specials: tuple[str, ...]
     step: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    limits: np.ndarray = field(repr=False)
     scale: float = 1.0
     note: str = ""
     counts: np.ndarray | None = field(default=None, repr=False)
@@ -148,11 +149,6 @@ class Grid:
     def max(self) -> float:
         """The largest finite value."""
         return float(self.values[-1])
-
-    @cached_property
-    def limits(self) -> np.ndarray:
-        """The values half-way between neighbours, where rounding turns from one to the next."""
-        return 0.5 * (self.values[:-1] + self.values[1:])
 
     def occupancy(self, histogram: Histogram) -> np.ndarray:
         """How many values round to each of `values`; those beyond the ends go to the ends."""
@@ -200,6 +196,7 @@ def grid_of(
         subnormal=_subnormal(fmt),
         specials=_specials(fmt),
         step=lambda x: local_steps(fmt, np.asarray(x) / scale) * scale,
+        limits=fmt.middles * scale,
         scale=scale,
         note=note,
     )
@@ -208,15 +205,15 @@ def grid_of(
 def local_steps(fmt: Any, x: np.ndarray) -> np.ndarray:
     """The distance between the two values of a format around each x, its sign included.
 
-    Beyond the ends it is the last step. Codebooks need not be symmetric; for all others this is
-    `fmt.precision`.
+    Beyond the ends it is the last step. Formats that are given by a table are searched; for all
+    others this is `fmt.precision`.
 
     Example:
         >>> import workbench as wb
         >>> local_steps(wb.format("nf4"), np.array([-0.99, 0.99])).round(3)
         array([0.304, 0.277])
     """
-    if fmt.family != "codebook":
+    if fmt.family not in ("codebook", "posit", "logarithmic"):
         return fmt.precision(x)
     upper = np.clip(np.searchsorted(fmt.values, x, side="right"), 1, fmt.values.size - 1)
     return fmt.values[upper] - fmt.values[upper - 1]
