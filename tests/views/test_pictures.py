@@ -69,7 +69,7 @@ def test_every_code_in_view_is_a_tick_at_its_value(explorer):
     axis = explorer.value_axis()
     values = wb.format("e4m3fn").values
     seen = values[(values >= axis.low) & (values <= axis.high)]
-    drawn = np.sort(np.concatenate([axis.value(t["x"][::4]) for t in _ticks(view, "e4m3fn")]))
+    drawn = np.sort(np.concatenate([axis.value(t["x"][::3]) for t in _ticks(view, "e4m3fn")]))
     assert drawn == pytest.approx(seen)
 
 
@@ -84,7 +84,7 @@ def test_subnormals_are_drawn_thinner_and_shorter_and_unused_codes_pale(explorer
     normal = [t for t in _ticks(view, "e4m3fn") if t["name"].endswith(" normal")]
     tiny = next(t for t in _ticks(view, "e4m3fn") if t["name"].endswith("subnormal"))
     assert tiny["line"]["width"] < normal[0]["line"]["width"]
-    assert np.nanmax(tiny["y"]) < np.nanmax(normal[0]["y"])
+    assert np.max(tiny["y"]) < np.max(normal[0]["y"])
     assert len({t["line"]["color"] for t in normal}) == 2
 
 
