@@ -38,12 +38,10 @@ export default {
     el.style.width = "100%";
     const pane = figurePane({
       el,
-      read: () => ({
-        figure: model.get("figure"), words: model.get("words"), config: model.get("config"),
-      }),
+      read: () => ({ view: model.get("view"), config: model.get("config") }),
       tell: (message) => model.send(message),
     });
-    model.on("change:figure", pane.draw);
+    model.on("change:view", pane.change);
     plotly(model).then(pane.draw);
     return pane.stop;
   },

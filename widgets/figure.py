@@ -1,4 +1,4 @@
-"""One view in a notebook cell: a live picture, its caption and its table.
+"""One view in a notebook cell: a live picture with its words, and its table.
 
 The picture is a small widget of our own: plotly's carries its library of 5 MB in every figure, and
 four of them are more than a page takes in within the two seconds that it is given.
@@ -6,7 +6,6 @@ four of them are more than a page takes in within the two seconds that it is giv
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,7 @@ import anywidget
 import ipywidgets as ipw
 import traitlets
 
-from workbench.views.browser import as_json, script
+from workbench.views.browser import script, sent, style_sheet
 from workbench.views.style import CONFIG
 from workbench.views.view import View
 
@@ -32,7 +31,7 @@ def library() -> str:
 
 
 class FigureWidget(anywidget.AnyWidget):
-    """A plotly figure given as JSON; plotly.js itself travels with the first of a kernel.
+    """A view given as JSON; plotly.js itself travels with the first of a kernel.
 
     Messages from the page are given to `heard`: `{"brushed": [low, high]}` or
     `{"clicked": {"x": ..., "customdata": [...]}}`.
@@ -41,8 +40,8 @@ class FigureWidget(anywidget.AnyWidget):
     _esm = script() + (Path(__file__).parent / "figure.js").read_text("utf-8")
     _sent = False
 
-    figure = traitlets.Unicode("").tag(sync=True)
-    words = traitlets.Unicode("").tag(sync=True)
+    _css = style_sheet()
+    view = traitlets.Unicode("").tag(sync=True)
     config = traitlets.Dict(CONFIG).tag(sync=True)
     library = traitlets.Unicode("").tag(sync=True)
 
@@ -55,9 +54,7 @@ class FigureWidget(anywidget.AnyWidget):
 
     def show(self, view: View) -> None:
         """Draw a view."""
-        with self.hold_sync():
-            self.words = f"{view.title}. {view.caption}"
-            self.figure = as_json(view.plot)
+        self.view = sent(view)
 
     def _message(self, widget: Any, content: dict[str, Any], buffers: Any) -> None:
         if content.get("need") == "plotly":
@@ -80,23 +77,17 @@ class ViewBox(ipw.VBox):
         clicked: Handler | None = None,
     ):
         self.brushed, self.clicked = brushed, clicked
-        self.heading, self.caption, self.table = ipw.HTML(), ipw.HTML(), ipw.HTML()
+        self.table = ipw.HTML()
         self.figure = FigureWidget(self._heard)
         self.twin = ipw.Accordion([self.table], titles=["Table"], selected_index=None)
         self.twin.observe(lambda _: self._fill(), "selected_index")
         self.view: View | None = None
-        super().__init__([self.heading, self.figure, self.caption, self.twin])
+        super().__init__([self.figure, self.twin])
 
     def show(self, view: View) -> None:
         """Draw a view."""
         self.view = view
         self.figure.show(view)
-        mark = "●" if view.provenance == "exact" else "○"
-        self.heading.value = (
-            f'<b style="font-size:15px">{html.escape(view.title)}</b> &nbsp; '
-            f"<span>{mark} {html.escape(view.provenance)}</span>"
-        )
-        self.caption.value = f'<span style="line-height:1.4">{html.escape(view.caption)}</span>'
         self._fill()
 
     def _fill(self) -> None:

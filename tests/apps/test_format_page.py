@@ -31,14 +31,14 @@ def test_panel_still_has_what_the_speed_module_changes():
 
 def test_the_pane_sends_the_view_as_it_is(page):
     for card in page.cards.values():
-        sent, drawn = json.loads(card.pane.figure), card.view.plot
+        sent, drawn = json.loads(card.pane.view), card.view.plot
         assert sent["layout"].keys() == drawn["layout"].keys()
         for one, other in zip(sent["data"], drawn["data"], strict=True):
             assert one.keys() == other.keys()
             if isinstance(one["y"], dict):
                 numbers = np.frombuffer(base64.b64decode(one["y"]["bdata"]), np.float32)
                 assert numbers == pytest.approx(other["y"], rel=1e-6, nan_ok=True)
-        assert card.view.caption in card.pane.words
+        assert (sent["caption"], sent["title"]) == (card.view.caption, card.view.title)
 
 
 def test_a_control_changes_all_views(page):

@@ -68,7 +68,7 @@ def test_the_slider_moves_by_key_and_redraws_from_the_sketch(served, page, conso
 
 def test_numbers_become_exact(served, page, console):
     _open(page, served, scheme="int4")
-    expect(page.locator(".origin.exact").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".view-origin.exact").first).to_be_visible(timeout=60_000)
 
 
 def test_a_malformed_scheme_is_said_and_the_picture_stays(served, page, console, shoot):

@@ -9,7 +9,7 @@ from workbench.widgets import FormatExplorerWidget
 from workbench.widgets.figure import FigureWidget, ViewBox, library
 
 import workbench as wb
-from workbench.views.browser import as_json
+from workbench.views.browser import sent
 
 SMALL = "synthetic:student_t3,8192,0"
 
@@ -24,12 +24,12 @@ def widget() -> FormatExplorerWidget:
 
 
 def _shown(box: ViewBox) -> list[dict]:
-    return json.loads(box.figure.figure)["data"]
+    return json.loads(box.figure.view)["data"]
 
 
 def _same_as(box: ViewBox, view) -> bool:
     """Whether the figure in the cell is exactly the view's."""
-    return box.figure.figure == as_json(view.plot) and view.caption in box.figure.words
+    return box.figure.view == sent(view)
 
 
 def test_the_widget_shows_the_views_of_its_explorer(widget):
@@ -83,7 +83,7 @@ def test_a_brushed_range_filters_the_errors(widget):
     places = widget.explorer.value_axis().position([0.5, 2.0])
     widget.boxes["value_grid"].figure._message(None, {"brushed": [float(p) for p in places]}, [])
     assert widget.explorer.selection == pytest.approx((0.5, 2.0))
-    assert "among values" in widget.boxes["error_by_cause"].caption.value
+    assert "among values" in widget.boxes["error_by_cause"].view.caption
 
 
 def test_code_that_changes_the_explorer_moves_the_controls(widget):
@@ -112,9 +112,9 @@ def test_a_kernel_draws_exact_numbers_in_its_own_thread(monkeypatch):
     monkeypatch.setattr(host, "running_kernel", lambda: type("Kernel", (), {"io_loop": loop}))
     widget = wb.explore(SMALL, ["e4m3fn"], host="notebook")
     assert widget.explorer.wait(60)
-    head = widget.boxes["value_grid"].children[0]
-    assert "sketch" in head.value  # nothing was drawn from the other thread
+    figure = widget.boxes["value_grid"].figure
+    assert json.loads(figure.view)["provenance"] == "sketch"  # not drawn from the other thread
     (draw,) = asked
     draw()
-    assert "exact" in head.value
+    assert json.loads(figure.view)["provenance"] == "exact"
     widget.close_all()

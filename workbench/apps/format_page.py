@@ -29,7 +29,7 @@ class Card:
 
     def __init__(self, name: str):
         self.pane = PlotlyPane(sizing_mode="stretch_width", margin=0)
-        self.heading, self.caption, self.table = _text(), _text(), _text()
+        self.table = _text()
         self.download = pn.widgets.FileDownload(
             callback=self._csv, filename=f"{name}.csv", label="CSV",
             height=28, width=80, margin=(4, 0), stylesheets=[SMALL],
@@ -42,21 +42,13 @@ class Card:
         self.twin.param.watch(lambda _: self._fill(), "collapsed")
         self.view: View | None = None
         self.column = pn.Column(
-            self.heading, self.pane, self.caption, self.twin,
-            sizing_mode="stretch_width", margin=(0, 0, 14, 0),
-        )  # fmt: skip
+            self.pane, self.twin, sizing_mode="stretch_width", margin=(0, 0, 14, 0)
+        )
 
     def show(self, view: View) -> None:
         """Draw a view; the table follows only where it is open."""
         self.view = view
-        mark = "exact" if view.provenance == "exact" else "estimate"
-        self.heading.object = (
-            f'<h2 class="view-title">{view.title}'
-            f'<span class="origin {mark}" title="where the numbers come from">{view.provenance}'
-            "</span></h2>"
-        )
         self.pane.show(view)
-        self.caption.object = f'<p class="caption">{view.caption}</p>'
         self._fill()
 
     def _fill(self) -> None:
@@ -79,7 +71,8 @@ class FiguresCard(Card):
     def __init__(self, name: str):
         super().__init__(name)
         self.twin.collapsed = False
-        self.pane.param.update(sizing_mode="stretch_width", min_width=420)
+        self.pane.param.update(sizing_mode="stretch_width", min_width=420, bare=True)
+        self.heading, self.caption = _text(), _text()
         self.column.objects = [
             self.heading,
             pn.FlexBox(
@@ -87,6 +80,16 @@ class FiguresCard(Card):
                 flex_wrap="wrap", sizing_mode="stretch_width", gap="18px",
             ),
         ]  # fmt: skip
+
+    def show(self, view: View) -> None:
+        """Draw a view, its words around the table."""
+        mark = "exact" if view.provenance == "exact" else "estimate"
+        self.heading.object = (
+            f'<h2 class="view-title">{view.title}<span class="view-origin {mark}" '
+            f'title="where the numbers come from">{view.provenance}</span></h2>'
+        )
+        self.caption.object = f'<p class="view-caption">{view.caption}</p>'
+        super().show(view)
 
 
 class FormatPage:

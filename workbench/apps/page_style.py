@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..views.browser import style_sheet
+
 CSS = """
 #header { min-height: 44px; height: 44px; padding: 0 10px; box-shadow: none; }
 #header .title, #header .app-header a { font-size: 18px; }
@@ -14,14 +16,11 @@ body, #container, #content, #main, #sidebar { background-color: #14181E !importa
 """
 
 # Panel draws each pane in a shadow tree of its own, so its style goes in with it.
-CARD = """
+CARD = (
+    style_sheet()
+    + """
 :host { font-family: system-ui, sans-serif; color: inherit; }
-h2 { font-size: 15px; font-weight: 600; margin: 0 0 2px 0; }
 p { margin: 0; }
-.caption { font-size: 13px; line-height: 1.45; max-width: 90em; }
-.origin { font-weight: 400; font-size: 12px; margin-left: 10px; padding: 1px 7px;
-  border-radius: 9px; border: 1px solid currentColor; opacity: 0.85; }
-.origin.exact::before { content: "● "; } .origin.estimate::before { content: "○ "; }
 .tensor { font-size: 17px; font-weight: 600; } .quiet { font-size: 13px; opacity: 0.85; }
 .problem { font-size: 13px; border-left: 4px solid #D55E00; padding: 2px 0 2px 8px; margin: 2px 0; }
 .scroll { max-height: 320px; overflow: auto; }
@@ -30,6 +29,7 @@ th { text-align: left; font-weight: 600; } td, th { padding: 3px 12px 3px 0;
   border-bottom: 1px solid rgba(128,140,155,0.35); white-space: nowrap; }
 code, pre { font-family: ui-monospace, monospace; font-size: 12.5px; white-space: pre-wrap; }
 """
+)
 
 # The bar that opens a table: a line of text rather than a button.
 BAR = """

@@ -1,4 +1,4 @@
-"""A plotly figure on a Panel page that is drawn once for each change.
+"""A view on a Panel page, heading, picture and caption, that is drawn once for each change.
 
 It uses the plotly.js that `pn.extension("plotly")` serves with the page; nothing is fetched.
 """
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import panel as pn
 import param
 
-from ..views.browser import as_json, script
+from ..views.browser import script, sent, style_sheet
 from ..views.style import CONFIG
 from ..views.view import View
 
@@ -20,18 +20,20 @@ DATA = Path(__file__).parent / "data"
 
 
 class PlotlyPane(pn.custom.JSComponent):
-    """The picture of a `View`; `show` draws another one in its place.
+    """A `View`; `show` draws another one in its place.
 
     `brushed` gets the two ends of a chosen range as places on the x axis, `clicked` the clicked
     mark as `{"x": ..., "customdata": [...]}`.
     """
 
-    figure = param.String(default="", doc="traces and layout as JSON")
+    view = param.String(default="", doc="words, traces and layout as JSON")
     config = param.Dict(default=CONFIG, doc="plotly's configuration")
-    words = param.String(default="", doc="the picture in words, for screen readers")
+    bare = param.Boolean(default=False, doc="leave heading and caption to the page")
 
     _esm = script() + (DATA / "plotly_pane.js").read_text("utf-8")
-    _stylesheets: ClassVar[list[str]] = [(DATA / "plotly_pane.css").read_text("utf-8")]
+    _stylesheets: ClassVar[list[str]] = [
+        (DATA / "plotly_pane.css").read_text("utf-8"), style_sheet(),
+    ]  # fmt: skip
 
     def __init__(self, **params: Any):
         super().__init__(**params)
@@ -40,10 +42,7 @@ class PlotlyPane(pn.custom.JSComponent):
 
     def show(self, view: View) -> None:
         """Draw a view."""
-        self.param.update(
-            figure=as_json(view.plot), words=f"{view.title}. {view.caption}",
-            height=view.plot["layout"]["height"],
-        )  # fmt: skip
+        self.view = sent(view)
 
     def _handle_msg(self, message: dict[str, Any]) -> None:
         if "brushed" in message and self.brushed is not None:

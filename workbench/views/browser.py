@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .view import View
+
 DATA = Path(__file__).parent / "data"
 
 
@@ -25,6 +27,17 @@ def script() -> str:
     return (DATA / "figure_pane.js").read_text("utf-8")
 
 
+@cache
+def style_sheet() -> str:
+    """The style of heading and caption around a picture, the same in all hosts.
+
+    Example:
+        >>> ".view-caption" in style_sheet()
+        True
+    """
+    return (DATA / "figure_pane.css").read_text("utf-8")
+
+
 def as_json(plot: dict[str, Any]) -> str:
     """A figure as JSON, its arrays of numbers as base64: plotly reads both.
 
@@ -35,6 +48,12 @@ def as_json(plot: dict[str, Any]) -> str:
         '{"y":{"dtype":"f4","bdata":"AAAAAA=="},"x":[1.0,null]}'
     """
     return json.dumps(_plain(plot), separators=(",", ":"))
+
+
+def sent(view: View) -> str:
+    """A view as the hosts send it: title, provenance, caption and figure as one JSON text."""
+    words = {"title": view.title, "provenance": view.provenance, "caption": view.caption}
+    return as_json(words | view.plot)
 
 
 def _plain(value: Any) -> Any:

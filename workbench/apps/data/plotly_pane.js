@@ -15,10 +15,10 @@ function nameControls(root = document) {
 export function render({ model, el }) {
   const pane = figurePane({
     el,
-    read: () => ({ figure: model.figure, words: model.words, config: model.config }),
+    read: () => ({ view: model.view, config: model.config, bare: model.bare }),
     tell: (message) => model.send_msg(message),
     drawn: () => setTimeout(nameControls, 0),
   });
-  model.on("figure", pane.draw);
+  model.on("view", pane.change);
   model.on("remove", pane.stop);
 }
