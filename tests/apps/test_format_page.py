@@ -25,7 +25,7 @@ def page() -> FormatPage:
 
 def test_panel_still_has_what_the_speed_module_changes():
     assert isinstance(pn.reactive.Syncable._debounce, int)
-    panel_speed.lower_debounce()
+    panel_speed.quicken()
     assert pn.reactive.Syncable._debounce == panel_speed.DEBOUNCE
 
 

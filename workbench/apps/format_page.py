@@ -16,11 +16,12 @@ from ..explorers.touched import touched
 from ..views.view import View
 from .format_controls import Controls
 from .page_style import BAR, CARD, CSS, DARK, SMALL
-from .panel_speed import lower_debounce
+from .panel_speed import quicken
 from .plotly_pane import PlotlyPane
 
 TITLE = "Format explorer"
 MOST_AT_ONCE = 1 << 21
+AFTERWARDS = 15  # milliseconds, in which the first picture is written to the socket
 NAMES = ("value_grid", "error_by_cause", "channel_fan", "metrics_table")
 
 
@@ -104,6 +105,7 @@ class FormatPage:
         self.controls = Controls(self.explorer)
         self._document = pn.state.curdoc
         self._waiting: set[str] = set()
+        self._asked = False
         self._listen()
         self.explorer.param.watch(self._changed, list(FormatExplorer.STATE))
         if self._document is not None and self.explorer.tensor.count > MOST_AT_ONCE:
@@ -123,35 +125,34 @@ class FormatPage:
             self.cards[name].show(view)
 
     def _changed(self, *events: Any) -> None:
-        """Redraw what a change touches, and put the state into the address."""
-        names = touched(event.name for event in events)
-        with pn.io.hold():
-            self.draw(names[:1])
-        self._soon(names[1:])
-        if pn.state.location is not None:
-            pn.state.location.search = self.explorer.link()
-        self._refine()
+        """Redraw what a change touches: the first picture at once, the rest when it is sent."""
+        first, *others = touched(event.name for event in events)
+        self.draw((first,))
+        self._waiting.update(others)
+        if not self._asked:
+            self._asked = True
+            self._later(self._follow, AFTERWARDS)
 
-    def _soon(self, names: tuple[str, ...]) -> None:
-        """Draw these once the first picture is on its way; of several changes only the last."""
-        idle = not self._waiting
-        self._waiting.update(names)
-        if idle and self._waiting:
-            self._later(self._draw_waiting)
-
-    def _draw_waiting(self) -> None:
+    def _follow(self) -> None:
+        """Draw what waits, of several changes only the last, and put the state into the address."""
+        self._asked = False
         names, self._waiting = tuple(n for n in NAMES if n in self._waiting), set()
         with pn.io.hold():
             self.draw(names)
+        if pn.state.location is not None:
+            pn.state.location.search = self.explorer.link()
+        self._refine()
 
     def _refine(self) -> None:
         """Have the exact numbers computed behind the sketch's, and drawn when they are there."""
         self.explorer.refine(lambda: self._later(lambda: self.draw(NAMES)))
 
-    def _later(self, draw: Callable[[], None]) -> None:
-        """Run `draw` in the session's own thread."""
+    def _later(self, draw: Callable[[], None], delay: int = 0) -> None:
+        """Run `draw` in the session's own thread, `delay` ms from now."""
         if self._document is None or self._document.session_context is None:
             draw()
+        elif delay:
+            self._document.add_timeout_callback(draw, delay)
         else:
             self._document.add_next_tick_callback(draw)
 
@@ -181,7 +182,7 @@ class FormatPage:
 
 def build() -> pn.template.BootstrapTemplate:
     """The page of a new session, from the address it was opened with."""
-    lower_debounce()
+    quicken()
     location = pn.state.location
     link = location.search if location is not None else ""
     page = FormatPage(link or "")

@@ -193,13 +193,13 @@ class FormatExplorer(param.Parameterized):
         histogram = picture.histogram
         if self.channel is not None:
             histogram = picture.of_channel(self.channel)
-        arguments: dict[str, tuple] = {
-            "value_grid": (picture.grids_over(self.channel), histogram),
-            "error_by_cause": (picture.fields,),
-            "channel_fan": (picture.fan, picture.reaches),
-            "metrics_table": (picture.figures,),
+        arguments: dict[str, Callable[[], tuple]] = {
+            "value_grid": lambda: (picture.grids_over(self.channel), histogram),
+            "error_by_cause": lambda: (picture.fields,),
+            "channel_fan": lambda: (picture.fan, picture.reaches),
+            "metrics_table": lambda: (picture.figures,),
         }
-        return {name: VIEWS[name](*arguments[name], spec) for name in names}
+        return {name: VIEWS[name](*arguments[name](), spec) for name in names}
 
     def refine(self, done: Callable[[], None], delay: float = 0.8) -> None:
         """Compute the exact numbers in the background; then call `done` from that thread.

@@ -6,8 +6,10 @@ schemes with one scale for the tensor, at a slider's speed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,13 +28,22 @@ class Measured:
     """One scheme on one tensor.
 
     Args:
-        field: errors by value, size and cause.
         grid: the format's values at the tensor's scale, or at that of a middle block, with how
             many values became each.
+        errors: makes `field`, which a picture of the grid alone does without.
     """
 
-    field: ErrorField
     grid: Grid
+    errors: Callable[[], ErrorField] = dataclass_field(repr=False)
+
+    @cached_property
+    def field(self) -> ErrorField:
+        """Errors by value, size and cause."""
+        return self.errors()
+
+    def corrected(self, change: Callable[[ErrorField], ErrorField]) -> Measured:
+        """The same with another field in its place."""
+        return replace(self, errors=lambda: change(self.field))
 
 
 def of_histogram(
@@ -46,10 +57,8 @@ def of_histogram(
     tables = tabulate(points, weights, rounded, steps, (ends[0], ends[1]), edges)
     field = _field(scheme, tables, edges, histogram.total, "sketch")
     largest = np.nan_to_num(np.abs(rounded - points), nan=0.0)
-    return Measured(
-        replace(field, max_error=float(largest.max(initial=0)), bound=None),
-        replace(grid, counts=grid.occupancy(histogram)),
-    )
+    field = replace(field, max_error=float(largest.max(initial=0)), bound=None)
+    return Measured(replace(grid, counts=grid.occupancy(histogram)), lambda: field)
 
 
 def _one_scale(
@@ -83,34 +92,51 @@ def exact(
         provenance: "exact" for all values, "sample" for some.
         stop: called between chunks; true ends the work.
     """
-    tables: list[np.ndarray] | None = None
     scales = Scales.of(scheme, array, shift)
+    none = np.zeros(0)
+    tables = tabulate(none, None, none, none, (0, 0), edges)
     codes = np.zeros(scheme.element.values.size)
     most, limits = 0.0, clip_limits(scheme.element)
-    for values, each, zeros in scales.chunks(array):
+    for values, rounded, units, each, zeros in _parts(scheme, scales, array, rounding):
         if stop is not None and stop():
             return None
-        rounded, units = _rounded(scheme, values, each, zeros, rounding)
-        keep = np.isfinite(values)
-        if not keep.all():
-            values, rounded, units, each = (a[keep] for a in (values, rounded, units, each))
-            zeros = zeros if zeros is None else zeros[keep]
         each = each.astype(np.float64)  # the ends of a grid may lie beyond float32
         offset = 0.0 if zeros is None else zeros
         ends = ((limits[0] - offset) * each, (limits[1] - offset) * each)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             steps = local_steps(scheme.element, values / each) * each
         new = tabulate(values, None, rounded, steps, ends, edges)
-        tables = list(new) if tables is None else [a + b for a, b in zip(tables, new, strict=True)]
+        tables = tuple(a + b for a, b in zip(tables, new, strict=True))
         codes += _codes(scheme.element, units)
         most = max(most, float(np.abs(rounded - values).max(initial=0)))
-    if tables is None:
-        none = np.zeros(0)
-        tables = list(tabulate(none, None, none, none, (0, 0), edges))
     field = _field(scheme, tables, edges, float(codes.sum()), provenance)
     field = replace(field, max_error=most, bound=0.0 if provenance == "exact" else None)
+    return Measured(_grid(scheme, scales, codes), lambda: field)
+
+
+def counted(scheme: Any, array: np.ndarray, rounding: str, shift: float) -> Grid:
+    """The grid alone of what `exact` measures, in a part of its time."""
+    scales = Scales.of(scheme, array, shift)
+    parts = _parts(scheme, scales, array, rounding)
+    none = np.zeros(scheme.element.values.size)
+    return _grid(scheme, scales, sum((_codes(scheme.element, part[2]) for part in parts), none))
+
+
+def _grid(scheme: Any, scales: Scales, codes: np.ndarray) -> Grid:
+    """The values of a scheme at its middle scale, with how many values became each."""
     grid = grid_of(scheme.element, scales.middle, scheme.name, scheme.family, scales.note)
-    return Measured(field, replace(grid, counts=codes))
+    return replace(grid, counts=codes)
+
+
+def _parts(scheme: Any, scales: Scales, array: np.ndarray, rounding: str) -> Iterator[tuple]:
+    """Finite values, what they come back as, the format's values, scales and zero points."""
+    for values, each, zeros in scales.chunks(array):
+        rounded, units = _rounded(scheme, values, each, zeros, rounding)
+        keep = np.isfinite(values)
+        if not keep.all():
+            values, rounded, units, each = (a[keep] for a in (values, rounded, units, each))
+            zeros = zeros if zeros is None else zeros[keep]
+        yield values, rounded, units, each, zeros
 
 
 def _rounded(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class Picture:
         source: the tensor.
         histogram: of its values.
         measured: errors and grid of each scheme.
-        figures: figures of merit of each scheme.
+        schemes: what was measured.
         fan: quantiles of its channels.
         provenance: "exact" or "sketch".
     """
@@ -37,7 +37,7 @@ class Picture:
     source: Source
     histogram: Histogram
     measured: list[Measured]
-    figures: list[Figures]
+    schemes: Sequence[Any]
     fan: Fan
     provenance: str
 
@@ -45,6 +45,12 @@ class Picture:
     def fields(self) -> list[Any]:
         """The error field of each scheme."""
         return [one.field for one in self.measured]
+
+    @cached_property
+    def figures(self) -> list[Figures]:
+        """The figures of merit of each scheme."""
+        pairs = zip(self.measured, self.schemes, strict=True)
+        return [_figures(one, scheme, self.source) for one, scheme in pairs]
 
     @property
     def reaches(self) -> list[Grid]:
@@ -73,7 +79,7 @@ def sketched(source: Source, schemes: Sequence[Any], rounding: str, shift: float
         source,
         reading.histogram(source),
         measured,
-        [_figures(one, scheme, source) for one, scheme in zip(measured, schemes, strict=True)],
+        schemes,
         reading.fan(source),
         "sketch",
     )
@@ -110,7 +116,7 @@ def exactly(
         source,
         replace(reading.histogram(source), provenance=provenance),
         measured,
-        [_figures(one, scheme, source) for one, scheme in zip(measured, schemes, strict=True)],
+        schemes,
         reading.fan(source),
         provenance,
     )
@@ -124,7 +130,7 @@ def _with_scale_cause(
     if not rounds or shift or rounding != "nearest_even":
         return one
     report = error(array, scheme)
-    return replace(one, field=replace(one.field, causes=report.causes))
+    return one.corrected(lambda field: replace(field, causes=report.causes))
 
 
 def _figures(one: Measured, scheme: Any, source: Source) -> Figures:

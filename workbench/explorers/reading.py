@@ -71,23 +71,26 @@ def measured(source: Source, scheme: Any, rounding: str, shift: float) -> Measur
     edges = measure.value_edges(histogram(source))
     usual = rounding == "nearest_even"
     if _one_scale(scheme):
-        reading = _shifted(_values_reading(source, scheme), shift)
+        reading = _values_reading(source, scheme)
         if usual:
             return _of_values(source, scheme, reading, edges, shift)
         note = _note(scheme, shift)
-        scale = float(reading.scale)
+        scale = float(_scale(reading, shift))
         return measure.of_histogram(scheme, histogram(source), edges, scale, rounding, note)
-    reading = _block_reading(source, scheme, shift) if usual else None
+    reading = _blocks_reading(source, scheme) if usual else None
     if not source.quick:
         known = reading is not None
-        return _of_blocks(source, scheme, reading) if known else _pending(source, scheme)
+        return _of_blocks(source, scheme, reading, shift) if known else _pending(source, scheme)
     sample = _sample(source)
     whole = "exact" if sample.size == source.count else "sample"
-    one = measure.exact(scheme, sample, edges, rounding, shift, whole)
-    assert one is not None
-    if reading is None or whole == "exact":
-        return one
-    return replace(one, field=_with_figures(one.field, source, reading))
+
+    def errors() -> ErrorField:
+        one = measure.exact(scheme, sample, edges, rounding, shift, whole)
+        assert one is not None
+        known = reading is not None and whole == "sample"
+        return _with_figures(one.field, source, _shifted(reading, shift)) if known else one.field
+
+    return Measured(measure.counted(scheme, sample, rounding, shift), errors)
 
 
 def _one_scale(scheme: Any) -> bool:
@@ -100,11 +103,16 @@ def _note(scheme: Any, shift: float) -> str:
     return ONE_SCALE if scheme.scale is not None else MOVED if shift else PLAIN
 
 
+def _scale(reading: Reading, shift: float) -> np.ndarray:
+    """The scales of a reading times 2**shift."""
+    return np.asarray(reading.scale) * 2.0**shift
+
+
 def _shifted(reading: Reading, shift: float) -> Reading:
-    """The reading with all scales times 2**shift."""
+    """The reading of all scales times 2**shift."""
     if not shift:
         return reading
-    scale = np.asarray(reading.scale) * 2.0**shift
+    scale = _scale(reading, shift)
     sums = estimate(reading.cells.errors(reading.ladder, scale))
     return reading._replace(scale=scale, sums=sums)
 
@@ -131,37 +139,39 @@ def _blocks_reading(source: Source, scheme: Any) -> Reading | None:
     return None if reading.open else reading
 
 
-def _block_reading(source: Source, scheme: Any, shift: float) -> Reading | None:
-    """That reading with all scales times 2**shift."""
-    reading = _blocks_reading(source, scheme)
-    return None if reading is None else _shifted(reading, shift)
-
-
 def _of_values(
     source: Source, scheme: Any, reading: Reading, edges: np.ndarray, shift: float
 ) -> Measured:
     """One scale for the tensor: every bin's errors are known, piece by piece."""
-    profile = profile_of(reading, "x", source.sketch.n)
-    field = _with_figures(_field(scheme, profile, edges, source.sketch.n), source, reading)
+    scale = _scale(reading, shift)
+
+    def errors() -> ErrorField:
+        moved = _shifted(reading, shift)
+        field = _field(scheme, profile_of(moved, "x", source.sketch.n), edges, source.sketch.n)
+        return _with_figures(field, source, moved)
+
     grid = grid_of(
-        scheme.element, float(np.asarray(reading.scale).reshape(-1)[0]), scheme.name,
+        scheme.element, float(scale.reshape(-1)[0]), scheme.name,
         scheme.family, _note(scheme, shift),
     )  # fmt: skip
-    return Measured(field, replace(grid, counts=_codes(reading, scheme)))
+    return Measured(replace(grid, counts=_codes(reading, scale, scheme)), errors)
 
 
-def _of_blocks(source: Source, scheme: Any, reading: Reading) -> Measured:
+def _of_blocks(source: Source, scheme: Any, reading: Reading, shift: float) -> Measured:
     """Many scales and no values at hand: errors in local steps, but not over the values."""
-    sketch = source.sketch
-    profile = profile_of(reading, "block", sketch.n)
-    reach = max(sketch.amax, 1e-30)
-    field = _field(scheme, profile, np.array([-reach, reach]), sketch.n)
+    reach, scale = max(source.sketch.amax, 1e-30), _scale(reading, shift)
+
+    def errors() -> ErrorField:
+        moved = _shifted(reading, shift)
+        profile = profile_of(moved, "block", source.sketch.n)
+        field = _field(scheme, profile, np.array([-reach, reach]), source.sketch.n)
+        return _with_figures(field, source, moved)
+
     grid = grid_of(
         scheme.element, reach / scheme.largest, scheme.name, scheme.family,
         "at the scale of the block of the largest value",
     )  # fmt: skip
-    field = _with_figures(field, source, reading)
-    return Measured(field, replace(grid, counts=_codes(reading, scheme)))
+    return Measured(replace(grid, counts=_codes(reading, scale, scheme)), errors)
 
 
 def _pending(source: Source, scheme: Any) -> Measured:
@@ -175,7 +185,7 @@ def _pending(source: Source, scheme: Any) -> Measured:
     )  # fmt: skip
     scale = reach / scheme.largest if scheme.scale is not None else 1.0
     grid = grid_of(scheme.element, scale, scheme.name, scheme.family, "at the largest scale")
-    return Measured(field, replace(grid, counts=np.full(grid.values.size, np.nan)))
+    return Measured(replace(grid, counts=np.full(grid.values.size, np.nan)), lambda: field)
 
 
 def _field(scheme: Any, profile: ErrorProfile, edges: np.ndarray, n: int) -> ErrorField:
@@ -244,10 +254,10 @@ def _bound(reading: Reading, energy: float, rounded: bool) -> float | None:
     return max(0.0, 10 * math.log10(upper / total), 10 * math.log10(total / lower))
 
 
-def _codes(reading: Reading, scheme: Any) -> np.ndarray:
+def _codes(reading: Reading, scale: np.ndarray, scheme: Any) -> np.ndarray:
     """How many values become each value of the format, taking cut bins as evenly filled."""
     cells = reading.cells
-    pieces = cells.pieces(reading.ladder, reading.scale)
+    pieces = cells.pieces(reading.ladder, scale)
     cell = pieces[:, 0].astype(np.int64)
     place = pieces[:, 6].astype(np.int64)
     size = reading.ladder.values.size

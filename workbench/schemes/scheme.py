@@ -53,7 +53,7 @@ class Scheme:
     def __str__(self) -> str:
         return f"{self.format}{'' if self.scale is None else self.scale}"
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The short name where there is one (`mxfp4`), else the spec string."""
         from .grammar import NAMES

@@ -47,7 +47,11 @@ def as_json(plot: dict[str, Any]) -> str:
         >>> as_json({"y": np.zeros(1, np.float32), "x": [1.0, math.nan]})
         '{"y":{"dtype":"f4","bdata":"AAAAAA=="},"x":[1.0,null]}'
     """
-    return json.dumps(_plain(plot), separators=(",", ":"))
+    options: dict[str, Any] = {"separators": (",", ":"), "default": _plain, "allow_nan": False}
+    try:
+        return json.dumps(plot, **options)
+    except ValueError:  # a NaN or an infinity somewhere, which JSON has no word for
+        return json.dumps(_finite(plot), **options)
 
 
 def sent(view: View) -> str:
@@ -57,13 +61,23 @@ def sent(view: View) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """What JSON has no word for: arrays, as base64 where they hold numbers, and NumPy's scalars."""
+    if not isinstance(value, np.ndarray):
+        return value.item()
+    if value.dtype.kind not in "iuf":
+        return value.tolist()
+    narrow = np.ascontiguousarray(value, np.float32)
+    spec = {"dtype": "f4", "bdata": base64.b64encode(narrow.tobytes()).decode()}
+    return spec | ({"shape": ",".join(map(str, value.shape))} if value.ndim > 1 else {})
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for every number that is not finite, outside arrays of numbers."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
-        narrow = np.ascontiguousarray(value, np.float32)
-        spec = {"dtype": "f4", "bdata": base64.b64encode(narrow.tobytes()).decode()}
-        return spec | ({"shape": ",".join(map(str, value.shape))} if value.ndim > 1 else {})
+        return value
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
+        return [_finite(item) for item in value]
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -18,6 +18,8 @@ from .view import View, ViewSpec
 
 MOST_TICKS = 2000
 BARS = 280
+STRIP = 26  # pixels
+LINE_HEIGHT = 1.3  # of plotly's texts, in font sizes
 _ROWS = {"data": 3, "strips": 2, "step": 1}  # y axis number of each panel
 
 
@@ -77,7 +79,7 @@ def axis_of(grids: Sequence[Grid], histogram: Histogram | None, spec: ViewSpec) 
 def _layout(grids: Sequence[Grid], axis: ValueAxis, spec: ViewSpec, data: bool) -> dict[str, Any]:
     """Three panels over one value axis: data, strips, step size."""
     look = style.theme(spec.theme)
-    strips = 26 * len(grids)
+    strips = STRIP * len(grids)
     heights = {"step": 110, "strips": strips, "data": 100 if data else 0}
     total, gap, at = sum(heights.values()) + 28, 14, 0
     layout = style.base_layout(spec.theme, total + 84)
@@ -95,10 +97,10 @@ def _layout(grids: Sequence[Grid], axis: ValueAxis, spec: ViewSpec, data: bool) 
         "range": [-0.55, len(grids) - 0.45],
     }
     layout["xaxis"] = axis.layout(
-        "value (symmetric log, powers of two)" if axis.kind == "symlog2" else "value", most=19
+        "value (symmetric log, powers of two)" if axis.kind == "symlog2" else "value", most=13
     )
     layout["xaxis"] |= {"anchor": "y", "showgrid": True}
-    layout["annotations"] = [_tray(grid, row, look) for row, grid in enumerate(reversed(grids))]
+    layout["annotations"] = [_tray(grids, look)]
     layout |= {"showlegend": False, "dragmode": "select", "selectdirection": "h", "selections": []}
     longest = max(len(grid.label) for grid in grids)
     layout["margin"] = {"l": max(84, 16 + 7 * longest), "r": 112, "t": 8, "b": 44}
@@ -109,24 +111,26 @@ def _layout(grids: Sequence[Grid], axis: ValueAxis, spec: ViewSpec, data: bool) 
 
 _Y_AXES: dict[str, dict[str, Any]] = {
     "data": {
-        "title": {"text": "share of<br>the data"}, "tickformat": ".1~%", "nticks": 4,
+        "title": {"text": "share of<br>the data"}, "tickformat": ".1~%", "nticks": 3,
         "rangemode": "tozero", "fixedrange": True,
     },
     "strips": {"showgrid": False, "zeroline": False, "ticks": "", "fixedrange": True},
     "step": {
         "title": {"text": "step ÷ value"}, "range": [-9.5, 0.5], "tickmode": "array",
-        "tickvals": [-8, -6, -4, -2, 0], "ticktext": ["0.4 %", "1.6 %", "6 %", "25 %", "100 %"],
+        "tickvals": [-8, -4, 0], "ticktext": ["0.4 %", "6 %", "100 %"],
         "zeroline": False, "fixedrange": True,
     },
 }  # fmt: skip
 
 
-def _tray(grid: Grid, row: int, look: style.Theme) -> dict[str, Any]:
-    """The side tray of a strip: the codes that are no finite value."""
+def _tray(grids: Sequence[Grid], look: style.Theme) -> dict[str, Any]:
+    """Beside the strips, in one text as many lines high, the codes that are no finite value."""
+    lines = [" · ".join(grid.specials) or "no specials" for grid in grids]
+    small = [f'<span style="font-size:11px">{line}</span>' for line in lines]
     return {
-        "xref": "paper", "x": 1.006, "xanchor": "left", "yref": "y2", "y": row,
-        "text": " · ".join(grid.specials) or "no specials", "showarrow": False,
-        "font": {"size": 11, "color": look.quiet}, "align": "left",
+        "xref": "paper", "x": 1.006, "xanchor": "left", "yref": "y2", "y": (len(grids) - 1) / 2,
+        "text": "<br>".join(small), "showarrow": False, "align": "left",
+        "font": {"size": STRIP / LINE_HEIGHT, "color": look.quiet},
     }  # fmt: skip
 
 
@@ -156,33 +160,41 @@ def _strip(
         return [_dense_strip(x[seen], look, row, axis, grid.label)]
     paler = style.mix(look.colour, style.theme(spec.theme).paper, 0.68)
     used = np.ones(x.size, bool) if counts is None else ~(counts < 0.5)
-    kinds = [
-        (grid.subnormal & ~used, paler), (~grid.subnormal & ~used, paler),
-        (grid.subnormal & used, look.colour), (~grid.subnormal & used, look.colour),
-    ]  # fmt: skip
-    chosen = ((np.flatnonzero(seen & those), colour) for those, colour in kinds)
-    return [_ticks(grid, counts, x, at, row, colour) for at, colour in chosen if at.size]
+    kinds = [("unused", ~used, paler), ("used", used, look.colour)]
+    chosen = ((name, np.flatnonzero(seen & those), colour) for name, those, colour in kinds)
+    return [
+        _ticks(grid, counts, x, at, row, colour, name) for name, at, colour in chosen if at.size
+    ]
 
 
-def _ticks(grid: Grid, counts: Any, x: np.ndarray, at: np.ndarray, row: int, colour: str) -> Any:
+def _ticks(
+    grid: Grid, counts: Any, x: np.ndarray, at: np.ndarray, row: int, colour: str, name: str
+) -> Any:
     """Values of one kind as one line that goes up at each, like a ruler's edge.
 
-    One line draws in a fraction of the time of a mark for each value. Subnormal ticks are shorter
-    and thinner.
+    One line draws in a fraction of the time of a mark for each value. Subnormals go up half as far.
     """
-    tiny = bool(grid.subnormal[at[0]])
-    height, width = (0.45, 1) if tiny else (0.85, 2)
-    foot = row - 0.45
+    foot, tiny = row - 0.45, grid.subnormal[at]
+    tops = foot + np.where(tiny, 0.42, 0.85)
     digits = (grid.bits + 3) // 4
+    feet = np.full(at.size, foot)
     return style.trace(
         "scatter",
-        x=np.repeat(x[at], 3), y=np.tile([foot, foot + height, foot], at.size), yaxis="y2",
-        mode="lines", line={"width": width, "color": colour, "simplify": False},
+        x=np.repeat(x[at], 3), y=np.column_stack([feet, tops, feet]).ravel(), yaxis="y2",
+        mode="lines", line={"width": 1.6, "color": colour, "simplify": False},
         customdata=np.repeat(_hover(grid, counts, at), 3, axis=0),
+        text=_words(tiny),
         hovertemplate=f"<b>{grid.label}</b> code %{{customdata[3]:#0{digits + 2}x}} = "
-        f"%{{customdata[3]:0{grid.bits}b}}{' subnormal' if tiny else ''}{_template(counts)}",
-        meta={"scheme": grid.label}, name=f"{grid.label} {'subnormal' if tiny else 'normal'}",
+        f"%{{customdata[3]:0{grid.bits}b}}%{{text}}{_template(counts)}",
+        meta={"scheme": grid.label}, name=f"{grid.label} {name}",
     )  # fmt: skip
+
+
+def _words(tiny: np.ndarray) -> list[str] | str:
+    """What the hover adds for each of a line's three points a tick."""
+    if not tiny.any():
+        return ""
+    return np.repeat(np.where(tiny, " subnormal", ""), 3).tolist()
 
 
 def _known(counts: Any) -> bool:
