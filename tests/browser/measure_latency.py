@@ -77,13 +77,14 @@ DRAWN = """() => {
 def one_move(page, key: str) -> float:
     """Press the key, wait until no plot has been drawn for 150 ms, and take the last drawing.
 
-    Exact numbers come in later than that and are not counted.
+    The page is left alone meanwhile, since looking at it takes its time. Exact numbers come in
+    later than that and are not counted.
     """
     page.evaluate("() => { window.drawn = []; }")
     page.keyboard.press(key)
     until = time.monotonic() + 10
     while time.monotonic() < until:
-        page.wait_for_timeout(25)
+        time.sleep(0.3)
         state = page.evaluate("() => [window.pressed, window.drawn, performance.now()]")
         pressed, drawn, now = state
         if drawn and now - drawn[-1] > 150:
