@@ -35,8 +35,8 @@ FIXED = ["q3.4", "q3.4n", "uq0.8", "uq4.4", "q9.-2", "q0.15", "q-3.8", "q20.-12"
 
 def check_round_trip(format):
     """Codes come back from their values, but for NaN and for codes that share a value."""
-    values = format.decode(np.arange(1 << format.bits))
-    assert values.size == 1 << format.bits
+    values = format.decode(np.arange(format.code_values.size))
+    assert 1 << (format.bits - 1) < values.size <= 1 << format.bits or values.size == 2
     assert len(format) == np.unique(values[np.isfinite(values)]).size
     numbers = ~np.isnan(values)
     codes = format.encode(values[numbers])
@@ -71,7 +71,7 @@ def test_all_codes_of_named_formats_round_trip(name):
 @pytest.mark.parametrize("name", NAMED)
 def test_all_codes_of_named_formats_equal_the_reference(name):
     format = wb.format(name)
-    check_reference(format, np.arange(1 << format.bits))
+    check_reference(format, np.arange(format.code_values.size))
 
 
 def test_all_codes_of_all_floats_round_trip():

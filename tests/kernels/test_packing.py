@@ -28,3 +28,15 @@ def test_codes_that_do_not_fit_and_bytes_that_are_missing():
         unpack(np.zeros(2, np.uint8), 4, 5)
     with pytest.raises(WorkbenchError, match="codes of 17 bits → codes have 1 to 16 bits"):
         packed_size(1, 17)
+
+
+@pytest.mark.parametrize("width", range(1, 9))
+@pytest.mark.parametrize("count", [15, 16, 17, 63, 64, 65, 4097])
+def test_words_of_eight_codes_leave_no_trace_beyond_their_end(width, count):
+    codes = np.random.default_rng(count).integers(0, 1 << width, count).astype(np.uint8)
+    packed = pack(codes, width)
+    assert np.array_equal(unpack(packed, width, count), codes)
+    assert np.array_equal(unpack(packed, width, count - 3), codes[:-3])
+    assert np.array_equal(pack(unpack(packed, width, count), width), packed)
+    longer = np.concatenate([packed, np.full(9, 255, np.uint8)])
+    assert np.array_equal(unpack(longer, width, count), codes)

@@ -97,7 +97,7 @@ REFUSALS = {
     "int4/g32+zz": "'+zz' does not belong here",
     "int4/g32+zp+zp": "'+zp' does not belong here",
     "nf4/b64+zp": "a zero point for nf4 → a zero point is an integer code, so the format must be",
-    "int4/g32@best": "'int4/g32▸@best' → ranges are chosen by absmax, percentile(p) or mse",
+    "int4/g32@best": "'int4/g32▸@best' → ranges are chosen by absmax, percentile(p), mse, absmean",
     "int4/g32@percentile(101)": "a percentile lies in (0, 100] → write @percentile(99.9)",
     "int4/g32@percentile": "a percentile lies in (0, 100]",
     "int4/g32@percentile(x)": "a percentile lies in (0, 100]",

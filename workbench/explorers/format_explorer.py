@@ -285,7 +285,14 @@ def _schemes(texts: Any) -> list[str]:
         raise WorkbenchError(
             f"{count} schemes", f"the views compare 1 to {MOST_SCHEMES}", "write ['int8', 'mxfp4']"
         )
-    return [parse(text).name for text in texts]
+    schemes = [parse(text) for text in texts]
+    for scheme in schemes:
+        if scheme.parts:
+            raise WorkbenchError(
+                str(scheme), "the views draw one grid a scheme, and here each group has its own",
+                f"write {scheme.parts[0]}, or measure it by wb.metrics.error(x, {str(scheme)!r})",
+            )  # fmt: skip
+    return [scheme.name for scheme in schemes]
 
 
 def _selection(selection: Any) -> tuple[float, float] | None:

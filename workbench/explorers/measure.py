@@ -150,7 +150,7 @@ def _rounded(
             units = scheme.format.round(values / each, rounding)
             return units * each, units
     units = apply.scaled_values(scheme, values.copy(), each, zeros, rounding)
-    return apply.restore(units, each, zeros), units
+    return apply.restore(units, each, apply.offsets(scheme, zeros)), units
 
 
 def _codes(element: Any, units: np.ndarray) -> np.ndarray:

@@ -57,6 +57,11 @@ class CodebookFormat(Format):
         """Enough bits for every entry."""
         return max(1, (len(self.table) - 1).bit_length())
 
+    @property
+    def reach(self) -> float:
+        """The largest magnitude of the table, whichever its sign."""
+        return max(abs(self.min), abs(self.max))
+
     @cached_property
     def code_values(self) -> np.ndarray:
         """The table itself."""
@@ -111,6 +116,30 @@ def dynamic_tree(signed: bool) -> tuple[float, ...]:
         scaled = (np.float32(10.0 ** (decade - 6)) * means).astype(np.float64)
         values += [*scaled, *(-scaled if signed else ())]
     return tuple(sorted(values))
+
+
+def typed_codebook(values: str) -> CodebookFormat:
+    """A codebook from the text of its values, ascending and separated by commas.
+
+    Example:
+        >>> typed_codebook("-1, 0, .5, 1").name
+        'codebook(-1,0,0.5,1)'
+    """
+    try:
+        numbers = [float(part) for part in values.split(",")]
+    except ValueError as error:
+        raise WorkbenchError(
+            f"codebook({values})", f"{error}", "write codebook(-1,-0.5,0,0.5,1)"
+        ) from None
+    label = f"codebook({','.join(map(_shortest, numbers))})"
+    if sorted(numbers) != numbers:
+        raise WorkbenchError(label, "its values must ascend", "sort them")
+    return CodebookFormat(label, tuple(numbers))
+
+
+def _shortest(value: float) -> str:
+    """The shortest text that reads back as the same number."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
 def codebooks() -> dict[str, CodebookFormat]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 
@@ -17,6 +18,7 @@ from .base import Format
 from .float import ExponentFormat, FloatFormat
 from .integer import IntegerFormat
 from .tapered import LogFormat, PositFormat
+from .warped import PowerFormat
 
 
 def decode(format: Format, code: int) -> Fraction | float:
@@ -39,7 +41,8 @@ def decode(format: Format, code: int) -> Fraction | float:
         last = (1 << format.width) - 1
         return math.nan if code == last else Fraction(2) ** (code - (last >> 1))
     value = float(format.code_values[code])
-    return value if value == 0 and math.copysign(1, value) < 0 else Fraction(value)
+    plain = math.isnan(value) or (value == 0 and math.copysign(1, value) < 0)
+    return value if plain else Fraction(value)
 
 
 def _decode_float(f: FloatFormat, code: int) -> Fraction | float:
@@ -103,6 +106,14 @@ def _nearest_logarithm(f: LogFormat, x: Fraction) -> float:
     return float(f.power(np.array(min(max(steps, -most), most))))
 
 
+def _nearest_power(f: PowerFormat, x: Fraction) -> float:
+    """The value of a positive number's power rounded to an integer, in sixty digits."""
+    with localcontext(prec=60):
+        power = (Decimal(x.numerator) / Decimal(x.denominator)) ** Decimal(f.power)
+        steps = int((power * f.largest_code).to_integral_value(ROUND_HALF_EVEN))
+    return float(f.bent(np.array(min(steps, f.largest_code))))
+
+
 @lru_cache(maxsize=64)
 def _sorted_values(format: Format) -> tuple[list[float], list[int]]:
     """All finite values ascending (a float64 holds each exactly), and each one's smallest code."""
@@ -137,6 +148,8 @@ def round_one(format: Format, x: float, rounding: str = "nearest_even", uniform:
     if rounding.startswith("nearest") and x and math.isfinite(x):
         if isinstance(format, PositFormat) and rounding == "nearest_even":
             return math.copysign(_nearest_posit(format, abs(Fraction(x))), x)
+        if isinstance(format, PowerFormat):
+            return math.copysign(_nearest_power(format, abs(Fraction(x))), x) + 0.0
         if isinstance(format, LogFormat):
             return math.copysign(_nearest_logarithm(format, abs(Fraction(x))), x) + 0.0
     values, codes = _sorted_values(format)

@@ -19,12 +19,17 @@ MOST_BITS = 16
 WIDEST = 126  # the largest exponent of two: what float32 holds, and its inverse too
 
 
-def _needs(condition: bool, name: str, why: str, instead: str) -> None:
+def needs(condition: bool, name: str, why: str, instead: str) -> None:
+    """Raise `WorkbenchError` about a format called `name` where the condition does not hold.
+
+    Example:
+        >>> needs(True, "posit8", "it has too many bits", "write posit8")
+    """
     if not condition:
         raise WorkbenchError(name, why, instead)
 
 
-class _Tabled(Format):
+class Tabled(Format):
     """A format rounded by its table of values and of the places where rounding turns."""
 
     @property
@@ -41,7 +46,7 @@ class _Tabled(Format):
 
 
 @dataclass(frozen=True)
-class PositFormat(_Tabled):
+class PositFormat(Tabled):
     """A posit: sign, a run of equal regime bits, exponent bits and what is left for the fraction.
 
     Nearest rounding is of the bit string, as the standard has it: where exponent bits are cut off
@@ -64,11 +69,11 @@ class PositFormat(_Tabled):
 
     def __post_init__(self):
         most = (self.width - 2) * 2**self.es if 0 <= self.es <= MOST_BITS else 2**self.es
-        _needs(self.overflow in ("nan", "saturate"), f"overflow {self.overflow!r}",
+        needs(self.overflow in ("nan", "saturate"), f"overflow {self.overflow!r}",
                "infinities become NaN or saturate", "write nan or saturate")  # fmt: skip
-        _needs(2 <= self.width <= MOST_BITS, self.name, "posits here have 2 to 16 bits",
+        needs(2 <= self.width <= MOST_BITS, self.name, "posits here have 2 to 16 bits",
                "write posit8 or posit16")  # fmt: skip
-        _needs(self.es >= 0 and most <= WIDEST, self.name,
+        needs(self.es >= 0 and most <= WIDEST, self.name,
                f"its largest value would be 2^{most}, beyond 2^{WIDEST}",
                f"write posit{self.width}(es=2) or fewer exponent bits")  # fmt: skip
 
@@ -128,7 +133,7 @@ def posit_values(codes: np.ndarray, width: int, es: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class LogFormat(_Tabled):
+class LogFormat(Tabled):
     """Sign and log2 of the magnitude as a fixed-point number; the smallest logarithm means zero.
 
     Nearest rounding is of the logarithm, so products are sums and never rounded, and the largest
@@ -149,9 +154,9 @@ class LogFormat(_Tabled):
     fraction: int
 
     def __post_init__(self):
-        _needs(1 <= self.whole <= 8, self.name, "logarithms have 1 to 8 bits left of the point",
+        needs(1 <= self.whole <= 8, self.name, "logarithms have 1 to 8 bits left of the point",
                "write lns4.3")  # fmt: skip
-        _needs(self.fraction >= 0 and self.bits <= MOST_BITS, self.name,
+        needs(self.fraction >= 0 and self.bits <= MOST_BITS, self.name,
                f"it would have {self.bits} bits, and formats have at most {MOST_BITS}",
                f"write lns{self.whole}.{MOST_BITS - 1 - self.whole}")  # fmt: skip
 

@@ -6,10 +6,13 @@ take exactly ceil(n * w / 8) bytes, and the bits left over are zero.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from ..errors import WorkbenchError
 from .cache import jit
+from .words import gather_words, spread_words
 
 
 @jit
@@ -41,6 +44,29 @@ def _unpack(packed, width, out):
         bits -= np.uint64(width)
 
 
+@cache
+def _steps(width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each of the three steps of eight codes: what stays, what moves up, and how far.
+
+    The first step leaves four codes in either half of the word, the second two in each quarter,
+    the third one in each byte.
+    """
+    low, high, shifts = [], [], []
+    for codes in (4, 2, 1):
+        lane, kept = 16 * codes, (1 << (codes * width)) - 1
+        starts = range(0, 64, lane)
+        low.append(sum(kept << start for start in starts))
+        high.append(sum(kept << (start + codes * width) for start in starts) & ((1 << 64) - 1))
+        shifts.append(8 * codes - codes * width)
+    return tuple(np.array(column, np.uint64) for column in (low, high, shifts))
+
+
+def _groups(count: int, width: int) -> int:
+    """How many groups of eight codes may be read and written as whole words."""
+    spare = -(-(8 - width) // width)  # groups at the end, from which a word would reach beyond
+    return max(0, count // 8 - spare) if width <= 8 else 0
+
+
 def _check(width: int) -> None:
     if not 1 <= width <= 16:
         raise WorkbenchError(f"codes of {width} bits", "codes have 1 to 16 bits", "use 1 to 16")
@@ -69,7 +95,11 @@ def pack(codes: np.ndarray, width: int) -> np.ndarray:
         raise WorkbenchError(
             f"code {int(codes.max())}", f"it does not fit {width} bits", "encode the values first"
         )
-    _pack(np.ascontiguousarray(codes).reshape(-1), width, out)
+    flat = np.ascontiguousarray(codes).reshape(-1)
+    groups = _groups(flat.size, width) if flat.dtype == np.uint8 else 0
+    if groups:
+        gather_words(flat, groups, width, *_steps(width), out)
+    _pack(flat[8 * groups :], width, out[groups * width :])
     return out
 
 
@@ -87,5 +117,9 @@ def unpack(packed: np.ndarray, width: int, count: int) -> np.ndarray:
             "pass all of them",
         )
     out = np.empty(count, np.uint8 if width <= 8 else np.uint16)
-    _unpack(np.ascontiguousarray(packed, np.uint8), width, out)
+    packed = np.ascontiguousarray(packed, np.uint8).reshape(-1)
+    groups = _groups(count, width)
+    if groups:
+        spread_words(packed, groups, width, *_steps(width), out)
+    _unpack(packed[groups * width :], width, out[8 * groups :])
     return out

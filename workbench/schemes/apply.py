@@ -42,6 +42,8 @@ def _fused(scheme: Scheme, x: np.ndarray, layout: Layout, rounding: str) -> bool
 
     Two levels with a zero point are left out, since the tensor's scale needs all ranges first.
     """
+    if scheme.parts:
+        return False
     plain = scheme.scale.range.kind == "absmax" and layout.stack == 1
     simple = rounding == "nearest_even" and x.dtype == np.float32
     levels = not (scheme.scale.zero_point and scheme.scale.two_level)
@@ -125,7 +127,8 @@ def block_scales(
 class Chosen(NamedTuple):
     """Scales and zero points of layout.scale_shape, float32, and the tensor's own scale.
 
-    Zero points are whole numbers in the format's codes, or None; `whole` is 1 but for two levels.
+    Zero points are whole numbers in the format's codes, or None; of a mixture they are which of its
+    parts each block chose. `whole` is 1 but for two levels.
     """
 
     scales: np.ndarray
@@ -137,10 +140,15 @@ def choose_scales(scheme: Scheme, rows: np.ndarray, layout: Layout) -> Chosen:
     """The scales, and zero points where the scheme has them, of a (rows, cols) array."""
     from . import ranges
 
+    if scheme.parts:
+        return Chosen(*ranges.by_part(scheme, rows, layout), 1.0)
     if scheme.scale.zero_point:
         return Chosen(*ranges.asymmetric(scheme, rows, layout))
     whole = whole_scale(scheme, rows)
-    search = {"absmax": block_scales, "percentile": ranges.by_percentile, "mse": ranges.by_mse}
+    search = {
+        "absmax": block_scales, "percentile": ranges.by_percentile, "mse": ranges.by_mse,
+        "absmean": ranges.by_unit, "std": ranges.by_unit,
+    }  # fmt: skip
     return Chosen(search[scheme.scale.range.kind](scheme, rows, layout, whole), None, whole)
 
 
@@ -154,7 +162,7 @@ def round_scaled(
 ) -> np.ndarray:
     """Rows rounded with given scales (and zero points), one for every value: the definition."""
     rounded = scaled_values(scheme, rows, scales, zeros, rounding, seed)
-    return restore(rounded, scales, zeros)
+    return restore(rounded, scales, offsets(scheme, zeros))
 
 
 def scaled_values(
@@ -166,12 +174,29 @@ def scaled_values(
     seed: int = 0,
 ) -> np.ndarray:
     """The format's values that rows are rounded to once divided by their scales."""
+    if scheme.parts:
+        return _of_parts(scheme, rows, scales, zeros, rounding, seed)
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = rows / scales
     if zeros is None:
         return scheme.element.round(scaled, rounding, seed, out=scaled)
     whole = _integers(scaled, rounding, seed) + zeros  # rounded first, shifted after
     return np.clip(whole, *scheme.code_range)
+
+
+def _of_parts(scheme: Scheme, rows, scales, choice, rounding: str, seed: int) -> np.ndarray:
+    """A mixture's values: every block by the part that it chose."""
+    out = np.empty_like(rows)
+    choice = np.broadcast_to(choice, rows.shape)
+    for number, part in enumerate(scheme.parts):
+        mine = choice == number
+        out[mine] = scaled_values(part, rows, scales, None, rounding, seed)[mine]
+    return out
+
+
+def offsets(scheme: Scheme, zeros: np.ndarray | None) -> np.ndarray | None:
+    """What is subtracted from the format's values: zero points, but not a mixture's choices."""
+    return None if scheme.parts else zeros
 
 
 def _integers(x: np.ndarray, rounding: str, seed: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Schemes on another device through torch operations: the step-by-step definition, same bits.
 
-Ranges by absmax are taken on the device; percentile and mse search take theirs on the host, which
-moves the values there and only the scales back.
+Ranges by absmax are taken on the device; searches, means and mixtures take theirs on the host,
+which moves the values there and only the scales back.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def round(
 
 def _choose(scheme: Scheme, rows: torch.Tensor, layout: Layout):
     """Scales of layout.scale_shape, and zero points spread over the rows, or None."""
-    if scheme.scale.range.kind != "absmax" or (scheme.scale.zero_point and scheme.scale.two_level):
+    late = scheme.scale.zero_point and scheme.scale.two_level
+    if scheme.scale.range.kind != "absmax" or late or scheme.parts:
         return _choose_on_host(scheme, rows, layout)
     if scheme.scale.zero_point:
         return _affine(scheme, rows, layout)
@@ -145,6 +146,10 @@ def _affine(scheme: Scheme, rows: torch.Tensor, layout: Layout):
 def _round_scaled(scheme, rows, scales, zeros, rounding: str, seed: int) -> torch.Tensor:
     """`apply.round_scaled` on the device."""
     mode, scaled = rounding_number(rounding), rows / scales
+    if scheme.parts:
+        parts = [_round_scaled(p, rows, scales, None, rounding, seed) for p in scheme.parts]
+        chosen = zeros.expand_as(rows).to(torch.int64)
+        return torch.stack(parts).gather(0, chosen[None])[0]
     if zeros is None:
         return kernels.round_elements(scaled, scheme.element.rounder, mode, seed) * scales
     wide = GridRounder(Grid(np.float64(1), np.float64(-(2**24)), np.float64(2**24)))

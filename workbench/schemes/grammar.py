@@ -3,7 +3,8 @@
 `int4/g128*f16+zp@mse` is 4-bit integers, a float16 scale and a zero point for every 128 neighbours,
 with ranges chosen by squared error. Bare floats are plain casts; bare integers and codebooks, which
 have no range of their own, take one scale a tensor. `mxfp4`, `nvfp4` and the like are names for
-such strings.
+such strings; `bfp4/b64` is block floating point of any mantissa and block, and `dfp16` dynamic
+fixed point, with one exponent a tensor.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _SCALE_FREE = ("float", "fixed", "exponent", "posit", "logarithmic")
 
 _PART = re.compile(r"[/*+@](?:[^/*+@(]|\([^)]*\))*")
 _HEAD = re.compile(r"(?:[^/*+@(]|\([^)]*\))*")
+_SHARED = re.compile(r"(bfp|dfp)(\d+)")
 _CALL = re.compile(r"([a-z0-9_.]+)(?:\(([^)]*)\))?$")
 
 
@@ -47,6 +49,9 @@ def _parse(text: str) -> Scheme:
     if not name:
         raise WorkbenchError(repr(text), "a scheme begins with a format", f"write {EXAMPLES}")
     rest = text[len(head) :]
+    shared = _SHARED.fullmatch(name)
+    if shared:
+        return _block_float(shared, rest, text)
     named = re.fullmatch(r"(\w+)(?:\((\w+)\))?", name)
     if named and named[1] in NAMES:
         return _extend(named, rest, text)
@@ -55,6 +60,18 @@ def _parse(text: str) -> Scheme:
     if "".join(parts) != rest:
         raise _pointed(text, text.index(rest), "brackets do not match", f"write {EXAMPLES}")
     return _build(format, parts, text)
+
+
+def _block_float(shared: re.Match, rest: str, text: str) -> Scheme:
+    """`bfp4/b64` and `dfp16`: integers under one power of two for a block, or for the tensor."""
+    integer = f"int{shared[2]}n"
+    if shared[1] == "dfp":
+        return _parse(f"{integer}/tensor*pow2(floor){rest}")
+    block = re.match(r"/[^*+@]+", rest)
+    if not block:
+        why = "block floating point shares an exponent, so it says among how many"
+        raise _pointed(text, len(text) - len(rest), why, f"write {shared[0]}/b64")
+    return _parse(f"{integer}{block[0]}*e8m0{rest[block.end() :]}")
 
 
 def _extend(named: re.Match, rest: str, text: str) -> Scheme:
@@ -144,7 +161,7 @@ def _scale_format(word: str, text: str, position: int) -> ScaleFormat:
 def _range(word: str, text: str, position: int) -> RangeChoice:
     """`mse` or `percentile(99.9)` as a RangeChoice."""
     match = _CALL.fullmatch(word)
-    if match and match[1] in ("absmax", "mse") and match[2] is None:
+    if match and match[1] in ("absmax", "mse", "absmean", "std") and match[2] is None:
         return RangeChoice(match[1])
     if match and match[1] == "percentile":
         try:
@@ -152,7 +169,7 @@ def _range(word: str, text: str, position: int) -> RangeChoice:
         except (ValueError, WorkbenchError):
             why, instead = "a percentile lies in (0, 100]", "write @percentile(99.9)"
             raise _pointed(text, position, why, instead) from None
-    why = "ranges are chosen by absmax, percentile(p) or mse"
+    why = "ranges are chosen by absmax, percentile(p), mse, absmean or std"
     raise _pointed(text, position, why, "write @mse or @percentile(99.9)")
 
 

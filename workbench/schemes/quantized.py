@@ -29,7 +29,8 @@ class QuantizedTensor:
         stored_scales: block scales as they are stored: float32, or codes of the scale format
             (of pow2: the exponent as int8); None for a plain cast.
         whole: the tensor's own float32 scale of two levels, else 1.
-        packed_zeros: packed zero points (codes of the format), or None.
+        packed_zeros: packed zero points (codes of the format), of a mixture which of its parts
+            each block chose; or None.
 
     Example:
         >>> import workbench as wb
@@ -82,11 +83,21 @@ class QuantizedTensor:
         return decoded * np.float32(self.whole)
 
     @property
+    def choice(self) -> np.ndarray | None:
+        """Of a mixture, the number of the part that every block chose; else None."""
+        from ..kernels.packing import unpack
+
+        if not self.scheme.parts:
+            return None
+        shape = self.layout.scale_shape
+        return unpack(self.packed_zeros, self.scheme.extra_bits, int(np.prod(shape))).reshape(shape)
+
+    @property
     def zero_points(self) -> np.ndarray | None:
         """The integer zero point of every block, as int32; None where there are none."""
         from ..kernels.packing import unpack
 
-        if self.packed_zeros is None:
+        if self.packed_zeros is None or self.scheme.parts:
             return None
         count = int(np.prod(self.layout.scale_shape))
         codes = unpack(self.packed_zeros, self.scheme.format.bits, count)
@@ -111,13 +122,25 @@ class QuantizedTensor:
         """The values, float32, in the tensor's shape: the bits that `scheme.round` gives."""
         from .apply import restore
 
-        values = self.scheme.format.decode(self.codes).astype(np.float32)
         layout = self.layout
+        if self.scheme.parts:
+            return layout.from_rows(self._of_parts() * layout.spread(self.scales))
+        values = self.scheme.format.decode(self.codes).astype(np.float32)
         if layout is None:
             return values
         scales, zeros = self.scales, self.zero_points
         spread = None if zeros is None else layout.spread(zeros.astype(np.float32))
         return layout.from_rows(restore(layout.to_rows(values), layout.spread(scales), spread))
+
+    def _of_parts(self) -> np.ndarray:
+        """The unscaled values of a mixture, (rows, cols)."""
+        codes = self.layout.to_rows(self.codes)
+        choice = np.broadcast_to(self.layout.spread(self.choice), codes.shape)
+        values = np.empty(codes.shape, np.float32)
+        for number, part in enumerate(self.scheme.parts):
+            mine = choice == number
+            values[mine] = part.format.decode(codes[mine])
+        return values
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a safetensors file, under a temporary name first, so that none is half-written."""
@@ -175,17 +198,17 @@ def _check_parts(q: QuantizedTensor) -> None:
 
     layout = q.layout
     blocks = 0 if layout is None else math.prod(layout.scale_shape)
-    zero_point = layout is not None and q.scheme.scale.zero_point
+    extra = q.scheme.extra_bits
     if q.packed.shape != (packed_size(q.size, q.scheme.format.bits),):
         raise ValueError(f"{q.packed.size} bytes of codes for shape {q.shape}")
     if (q.stored_scales is None) != (layout is None) or (
         layout is not None and q.stored_scales.shape != layout.scale_shape
     ):
         raise ValueError(f"{blocks} scales are missing")
-    if (q.packed_zeros is None) == zero_point or (
-        zero_point and q.packed_zeros.size != packed_size(blocks, q.scheme.format.bits)
+    if (q.packed_zeros is None) == bool(extra) or (
+        extra and q.packed_zeros.size != packed_size(blocks, extra)
     ):
-        raise ValueError(f"{blocks} zero points are missing")
+        raise ValueError(f"{blocks} zero points or choices are missing")
 
 
 def quantize(scheme: Scheme, x: Any, axis: int, rounding: str, seed: int) -> QuantizedTensor:
@@ -208,7 +231,7 @@ def quantize(scheme: Scheme, x: Any, axis: int, rounding: str, seed: int) -> Qua
         _check_special(scheme, rows, scales)
     rounded = apply.scaled_values(scheme, rows, layout.spread(scales), spread, rounding, seed)
     rounded = np.nan_to_num(rounded, nan=0.0) if np.isnan(scales).any() else rounded
-    codes = np.ascontiguousarray(scheme.element.encode(rounded))
+    codes = _codes(scheme, rounded, spread)
     return QuantizedTensor(
         scheme,
         values.shape,
@@ -216,8 +239,25 @@ def quantize(scheme: Scheme, x: Any, axis: int, rounding: str, seed: int) -> Qua
         pack(codes, bits),
         _stored(scheme, scales, whole),
         whole,
-        None if zeros is None else pack(scheme.format.encode(zeros), bits),
+        None if zeros is None else pack(_extra(scheme, zeros), scheme.extra_bits),
     )
+
+
+def _codes(scheme: Scheme, rounded: np.ndarray, choice: np.ndarray | None) -> np.ndarray:
+    """The code of every rounded value; of a mixture, in the part that its block chose."""
+    if not scheme.parts:
+        return np.ascontiguousarray(scheme.element.encode(rounded))
+    codes = np.zeros(rounded.shape, np.uint8 if scheme.format.bits <= 8 else np.uint16)
+    choice = np.broadcast_to(choice, rounded.shape)
+    for number, part in enumerate(scheme.parts):
+        mine = choice == number
+        codes[mine] = part.element.encode(rounded[mine])
+    return codes
+
+
+def _extra(scheme: Scheme, zeros: np.ndarray) -> np.ndarray:
+    """What a block stores beside its scale, as codes."""
+    return zeros.astype(np.uint8) if scheme.parts else scheme.format.encode(zeros)
 
 
 def _check_special(scheme: Scheme, rows: np.ndarray, scales: np.ndarray) -> None:

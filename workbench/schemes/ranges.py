@@ -37,6 +37,48 @@ def _quantile(values: np.ndarray, layout: Layout, share: float) -> np.ndarray:
     return out
 
 
+def by_unit(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float) -> np.ndarray:
+    """Scales that make the mean magnitude, or the standard deviation, one unit of the format."""
+    from ..kernels.scales import scales_of
+
+    finite = np.where(np.isfinite(rows), rows, 0).astype(np.float64)
+    count = _summed(np.isfinite(rows).astype(np.float64), layout)
+    count = np.maximum(count, 1)
+    if scheme.scale.range.kind == "absmean":
+        unit = _summed(np.abs(finite), layout) / count
+    else:
+        mean = _summed(finite, layout) / count
+        unit = np.sqrt(np.maximum(_summed(finite**2, layout) / count - mean**2, 0))
+    return scales_of((unit * scheme.largest).astype(np.float32), scheme.rule(whole))
+
+
+def _summed(values: np.ndarray, layout: Layout) -> np.ndarray:
+    """The sum of every block, (stacks, blocks)."""
+    starts = np.arange(0, layout.cols, layout.size)
+    return layout.reduce(np.add.reduceat(values, starts, axis=1), np.add)
+
+
+def by_part(scheme: Scheme, rows: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Of a mixture, the scales of each block's best part, and which part that is.
+
+    The best has the least squared error; of equals it is the first.
+    """
+    from . import apply
+
+    best, choice, least = None, None, None
+    for number, part in enumerate(scheme.parts):
+        scales = apply.choose_scales(part, rows, layout).scales
+        errors = _errors(part, rows, layout, scales, None)
+        if best is None:
+            best, choice, least = scales, np.zeros(scales.shape, np.float32), errors
+            continue
+        better = errors < least
+        best = np.where(better, scales, best)
+        choice[better] = number
+        least = np.minimum(errors, least)
+    return best, choice
+
+
 def by_mse(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float) -> np.ndarray:
     """Scales of least squared error for each block, over 65 shares of its full range.
 
@@ -74,8 +116,7 @@ def _errors(
     spread = None if zeros is None else layout.spread(zeros)
     rounded = apply.round_scaled(scheme, rows, layout.spread(scales), spread)
     squared = np.nan_to_num((rounded.astype(np.float64) - rows) ** 2, posinf=0, neginf=0)
-    starts = np.arange(0, layout.cols, layout.size)
-    return layout.reduce(np.add.reduceat(squared, starts, axis=1), np.add)
+    return _summed(squared, layout)
 
 
 def asymmetric(

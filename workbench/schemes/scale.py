@@ -66,7 +66,10 @@ class ScaleFormat:
 
 @dataclass(frozen=True)
 class RangeChoice:
-    """How the range that a scale covers is chosen: absmax, percentile(p), or mse search.
+    """How a scale is chosen: absmax, percentile(p), mse search, absmean or std.
+
+    `absmean` and `std` make the mean magnitude, or the standard deviation, one unit of the format,
+    as ternary and binary weights and codes for a standard normal number ask for.
 
     Example:
         >>> str(RangeChoice("percentile", 99.9)), str(RangeChoice())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..errors import WorkbenchError
-from ..formats import FloatFormat, Format, IntegerFormat, PositFormat
+from ..formats import FloatFormat, Format, IntegerFormat, MixtureFormat, PositFormat
 from .layout import Layout
 from .scale import RULES, Scale
 
@@ -45,6 +45,12 @@ class Scheme:
                 "a zero point is an integer code, so the format must be an integer",
                 "write int4/g128+zp",
             )
+        if self.format.family == "mixture" and self.scale.two_level:
+            raise WorkbenchError(
+                f"two scale levels for {self.format}",
+                "its grids have different largest values, and the tensor's scale one",
+                f"write {self.format}/g128*f16",
+            )
         if self.format.family == "exponent":
             raise WorkbenchError(
                 f"{self.format} with a scale", "it has no zero and no sign", "use it as a scale"
@@ -79,6 +85,20 @@ class Scheme:
         if isinstance(self.format, FloatFormat | PositFormat) and self.scale is not None:
             return replace(self.format, overflow="saturate")
         return self.format
+
+    @cached_property
+    def parts(self) -> tuple[Scheme, ...]:
+        """Of a mixture, the schemes that every block chooses among; else none."""
+        if not isinstance(self.format, MixtureFormat):
+            return ()
+        return tuple(Scheme(part, self.scale) for part in self.format.parts)
+
+    @property
+    def extra_bits(self) -> int:
+        """Bits that a block stores beside its scale: a zero point, or which grid it chose."""
+        if isinstance(self.format, MixtureFormat):
+            return self.format.choice_bits
+        return self.format.bits if self.scale is not None and self.scale.zero_point else 0
 
     @cached_property
     def largest(self) -> float:
@@ -200,7 +220,7 @@ class Scheme:
         if self.scale is None:
             return float(self.format.bits)
         blocks = int(np.prod(Layout.of(tuple(shape), axis, self.scale).scale_shape))
-        each = self.scale.levels[0].bits + (self.format.bits if self.scale.zero_point else 0)
+        each = self.scale.levels[0].bits + self.extra_bits
         whole = 32 if self.scale.two_level else 0
         return self.format.bits + (blocks * each + whole) / count
 

@@ -85,6 +85,15 @@ class Geometry(NamedTuple):
         return Scale(self.granularity, self.size)
 
 
+def no_mixture(scheme: Scheme) -> WorkbenchError:
+    """Why no sketch answers for a scheme whose groups choose among grids."""
+    return WorkbenchError(
+        str(scheme),
+        "each group chooses its grid by its own values, which a sketch no longer has",
+        "use wb.metrics.error(x, scheme), which is exact",
+    )
+
+
 def geometry_of(scheme: Scheme) -> Geometry | None:
     """The blocks a sketch needs to answer for a scheme; None where the values alone suffice.
 
@@ -94,6 +103,8 @@ def geometry_of(scheme: Scheme) -> Geometry | None:
         ('group32/power', None)
     """
     scale = scheme.scale
+    if scheme.parts:
+        raise no_mixture(scheme)
     if scale is None or scale.granularity == "tensor":
         return None
     if scale.range.kind != "absmax":

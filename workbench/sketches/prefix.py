@@ -6,6 +6,7 @@ adding two sketches is adding integers: exact, and the same in any order.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -110,6 +111,16 @@ class PrefixSketch:
     def energy(self) -> float:
         """The sum of the squares of all finite values."""
         return self.cells.energy
+
+    @cached_property
+    def unit(self) -> dict[str, float]:
+        """What the ranges `absmean` and `std` make one unit; 0 where there is no finite value."""
+        cells = self.cells
+        magnitudes = cells.low * cells.moments[:, 0] + cells.moments[:, 1]
+        absmean = magnitudes.sum() / max(self.n, 1)
+        mean = (magnitudes * (1 - 2 * cells.side)).sum() / max(self.n, 1)
+        variance = max(self.energy / max(self.n, 1) - mean**2, 0.0)
+        return {"absmean": float(absmean), "std": math.sqrt(variance)}
 
     @cached_property
     def bins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

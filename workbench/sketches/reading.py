@@ -18,6 +18,7 @@ from ..schemes import ScaleFormat, Scheme
 from ..schemes.ranges import SEARCHED
 from .blocks import BlockSketch
 from .cells import Cells, Estimate, estimate, total_of
+from .geometry import no_mixture
 from .ladder import Ladder, ladder_between, ladder_of, whole_numbers
 from .prefix import PrefixSketch
 
@@ -51,11 +52,16 @@ def read_values(values: PrefixSketch, scheme: Scheme) -> Reading:
     if scheme.scale is None:
         ladder = ladder_of(scheme.format)
         return Reading(cells, ladder, 1.0, estimate(cells.errors(ladder, 1.0)))
+    if scheme.parts:
+        raise no_mixture(scheme)
     if scheme.scale.zero_point:
         return _read_zero_point(values, scheme)
     if scheme.scale.range.kind == "mse":
         return _read_search(values, scheme)
     reach, low, high = values.amax, values.amax, values.amax
+    if scheme.scale.range.kind in values.unit:
+        reach = values.unit[scheme.scale.range.kind] * scheme.largest
+        low, high = reach * (1 - FLOAT32), reach * (1 + FLOAT32)
     if scheme.scale.range.kind == "percentile":
         reach, low, high = values.quantile((scheme.scale.range.percent or 100) / 100)
     middle, *ends = _scales(scheme, reach, low, high)
