@@ -14,7 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (  # from the top down; rooms on one line may not import each other
-    ("cli", "hosts", "catalogue"),
+    ("cli", "hosts"),
+    ("catalogue",),
+    ("reproductions",),
     ("apps", "widgets"),
     ("explorers",),
     ("views",),

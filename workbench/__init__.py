@@ -29,6 +29,8 @@ _PUBLIC = {
     "models": ("models", None),
     "views": ("views", None),
     "explorers": ("explorers", None),
+    "quantizers": ("quantizers", None),
+    "catalogue": ("catalogue", None),
 }
 
 __all__ = ["WorkbenchError", "__version__", *_PUBLIC]

@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="workbench", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_servers, _add_report, _add_formats, _add_models, _add_bench, _add_doctor):
+    for add in (_add_servers, _add_report, _add_formats, _add_papers, _add_models, _add_bench,
+                _add_doctor):  # fmt: skip
         add(commands)
     return parser
 
@@ -117,6 +118,24 @@ def _formats(options: argparse.Namespace) -> None:
         _print_json(tables.record(options.name) if options.name else tables.every())
     else:
         print(tables.text_of(options.name) if options.name else tables.text_table())
+
+
+def _add_papers(commands) -> None:
+    says = "the published systems: what each claims, and what is measured here, now"
+    parser = commands.add_parser("papers", help=says, description=says)
+    parser.add_argument("name", nargs="?", help="a system, by its number or a part of its name")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    parser.set_defaults(run=_papers)
+
+
+def _papers(options: argparse.Namespace) -> None:
+    from workbench import catalogue
+
+    rows = catalogue.records(options.name)
+    if options.json:
+        _print_json(rows)
+    else:
+        print(catalogue.text_of(rows[0]) if options.name else catalogue.table(rows))
 
 
 def _add_models(commands) -> None:

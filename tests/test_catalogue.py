@@ -1,0 +1,81 @@
+"""Every row of the catalogue measures what it says, and the command prints it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from workbench import catalogue
+from workbench.catalogue import STATUSES, SYSTEMS
+from workbench.cli import main
+from workbench.errors import WorkbenchError
+
+KEYS = {"number", "name", "year", "kind", "status", "claim", "where", "differs", "measured"}
+
+# What must hold of the figures for the row's status to be true.
+HOLDS = {
+    5: lambda f: abs(f["mean relative error, M = 7"] * 2**7 - f["first order, times 2^M"]) < 0.01,
+    13: lambda f: f["relative difference of the two products"] < 1e-12,
+    16: lambda f: (
+        f["largest products that fit int32"] <= 4
+        and f["largest partial sum of 13-bit operands"] < 2**31
+    ),
+    19: lambda f: f["power, laplace"] < f["power, gaussian"] < f["power, uniform"],
+    20: lambda f: (
+        f["block 128, plain"] == pytest.approx(f["block 128, sorted"], rel=1e-9)
+        and f["block 32, sorted"] < 0.85 * f["block 32, plain"]
+    ),
+    22: lambda f: [f[f"magnitudes, khot8(k={k})"] for k in (1, 2, 3)] == [9, 37, 93],
+    27: lambda f: f["wrong products"] == 0,
+    37: lambda f: (
+        f["bitmod3"] < 0.85 * f["int3 asymmetric"] and f["bitmod4"] < 0.97 * f["int4 asymmetric"]
+    ),
+    64: lambda f: f["share lost to zero, udynamic8"] < 0.1 < f["share lost to zero, uint8"],
+    71: lambda f: (
+        f["codes decoded wrongly"] == 0
+        and f["fp6 a row, gaussian"] < 0.3 * f["int4 g128 asymmetric, gaussian"]
+    ),
+    83: lambda f: f["error, ternary searched"] < f["error, ternary by mean"] < f["error, binary"],
+    99: lambda f: f["largest of f7e5m1"] == 49152 and f["widths and lengths packed wrongly"] == 0,
+    101: lambda f: abs(f["relative error"] - (1 - 2 / math.pi)) < 2e-3,
+    107: lambda f: f["mean absolute error, 1 bit"] < f["mean absolute error of the L2 code, 1 bit"],
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda s: s.name)
+def test_every_check_runs_and_its_claim_holds(system):
+    record = system.record()
+    assert set(record) == KEYS
+    assert record["measured"]
+    assert all(math.isfinite(value) for value in record["measured"].values())
+    assert json.loads(json.dumps(record)) == record
+    assert HOLDS[system.number](record["measured"])
+
+
+def test_rows_are_well_formed():
+    numbers = [system.number for system in SYSTEMS]
+    assert numbers == sorted(set(numbers))
+    for system in SYSTEMS:
+        assert system.status in STATUSES
+        assert system.kind in ("format", "recipe", "function", "view")
+        assert bool(system.differs) == (system.status != "reproduced")
+        assert 1990 < system.year < 2030
+
+
+def test_papers_prints_one_and_all(capsys):
+    assert main(["papers", "bitmod"]) == 0
+    assert "bitmod3: share of wider grids" in capsys.readouterr().out
+    assert main(["papers", "37", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["name"] == "BitMoD"
+    assert main(["papers"]) == 0
+    text = capsys.readouterr().out
+    assert all(system.name in text for system in SYSTEMS)
+
+
+@pytest.mark.parametrize("name", ["9999", "no such thing", "bitmood"])
+def test_unknown_systems_get_the_nearest(name):
+    with pytest.raises(WorkbenchError, match="→ write"):
+        catalogue.find(name)

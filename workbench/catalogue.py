@@ -1,0 +1,168 @@
+"""One row a published system: what it is here, what it claims, and what this project measures.
+
+Each row's check runs in seconds and returns figures by name; nothing here is written down that is
+not computed when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from textwrap import fill
+from typing import Any
+
+from .errors import WorkbenchError, nearest
+from .reproductions import formats
+
+STATUSES = ("reproduced", "reproduced with differences", "interpretation")
+SAME, DIFFERENT, READ_SO = STATUSES
+COLUMNS = ("number", "name", "year", "kind", "status", "claim", "where", "differs")
+
+
+@dataclass(frozen=True)
+class System:
+    """A published system.
+
+    Args:
+        number: its number in the catalogue of published systems.
+        name: what it is called.
+        year: of publication.
+        kind: what it is here: "format", "recipe", "function" or "view".
+        status: one of `STATUSES`.
+        claim: what the publication says of it.
+        where: how to reach it here.
+        check: returns the figures measured here, by name.
+        differs: what is not as published, or not here yet.
+    """
+
+    number: int
+    name: str
+    year: int
+    kind: str
+    status: str
+    claim: str
+    where: str
+    check: Callable[[], dict[str, float]] = field(repr=False)
+    differs: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """The row with its figures, JSON-able; runs the check.
+
+        Example:
+            >>> find("tilus").record()["measured"]["largest of f6e3m2"]
+            28.0
+        """
+        return {name: getattr(self, name) for name in COLUMNS} | {"measured": self.check()}
+
+
+SYSTEMS = (
+    System(5, "To FP8 and back again", 2024, "format", SAME,
+           "cutting mantissa bits by a mask is biased towards zero",
+           "wb.format('e8m3').round(x, 'toward_zero')", formats.bit_reduction),
+    System(13, "LLM-FP4", 2023, "format", DIFFERENT,
+           "biases of single channels move into the weights' exponents at no cost",
+           "wb.format('e2m1(bias=1.3)')", formats.real_bias,
+           "the format is here; the search for biases of a layer is not"),
+    System(16, "Dynamic fixed point", 2018, "format", SAME,
+           "16-bit integers with one exponent a tensor train like float32; full products overflow",
+           "wb.scheme('dfp16')", formats.dynamic_fixed_point),
+    System(19, "PowerQuant and NUPES", 2023, "format", DIFFERENT,
+           "a power of the weights, found without data, has less error than uniform integers",
+           "wb.quantizers.best_power(w), wb.scheme('pow4(a=0.5)/channel')", formats.power_exponent,
+           "the search without data is here; learned codes of NUPES are not"),
+    System(20, "Accurate block quantization", 2024, "format", SAME,
+           "sorting keys' channels by norm helps blocks shorter than a head, not one as long",
+           "wb.scheme('bfp4/b32')", formats.sorted_blocks),
+    System(22, "QFX", 2024, "format", DIFFERENT,
+           "weights of at most K set bits make products of K shifts and additions",
+           "wb.format('khot8(k=2)'), wb.format('q3.4')", formats.k_hot_grids,
+           "the grids are here; training their binary point is not"),
+    System(27, "Bipolar integers", 2024, "format", SAME,
+           "every bit is worth plus or minus its weight, so one popcount serves all bit planes",
+           "wb.format('bipolar4')", formats.bipolar_planes),
+    System(37, "BitMoD", 2025, "format", SAME,
+           "one of four special values for each group lowers the error of 3- and 4-bit weights",
+           "wb.scheme('bitmod3/g128')", formats.bitmod),
+    System(64, "8-bit optimizers", 2022, "format", DIFFERENT,
+           "a dynamic map in blocks keeps optimizer states that a linear one loses",
+           "wb.scheme('dynamic8/b2048')", formats.dynamic_tree,
+           "map and state errors are here; training with such states is not"),
+    System(71, "ZeroQuant(4+2) FP6", 2023, "format", SAME,
+           "six bits, stored as two and four, decode to float16 by shifts; less error than INT4",
+           "wb.kernels.layouts.pack_split(codes, (2, 4))", formats.fp6_split),
+    System(83, "Spectra TriLM", 2024, "format", DIFFERENT,
+           "ternary weights scaled by their mean magnitude beat binary ones",
+           "wb.scheme('ternary/tensor@absmean')", formats.trilm,
+           "the rounding is here; training with it is not"),
+    System(99, "Tilus types", 2025, "format", SAME,
+           "integers and floats of 1 to 8 bits with any split of exponent and mantissa",
+           "wb.format('f6e3m2')", formats.tilus_types),
+    System(101, "iFairy", 2025, "format", DIFFERENT,
+           "complex weights in {1, i, -1, -i} use two bits fully and need no multiplication",
+           "wb.formats.QuarterFormat()", formats.quarter_turns,
+           "weights and product are here; training with them is not"),
+    System(107, "1-bit adapters", 2023, "format", DIFFERENT,
+           "medians of the normal density's cells are the codes of least absolute error",
+           "wb.scheme('median1/tensor@std')", formats.adapter_codes,
+           "codes and errors are here; a matrix keeps its mean, and there is no adapter"),
+)  # fmt: skip
+
+
+def find(name: str | int) -> System:
+    """The system with this number, or whose name holds this text; else the nearest are named.
+
+    Example:
+        >>> find(37).name, find("fairy").number
+        ('BitMoD', 101)
+    """
+    text = str(name).strip().lower()
+    for system in SYSTEMS:
+        if text == str(system.number) or text == system.name.lower():
+            return system
+    found = [system for system in SYSTEMS if text and text in system.name.lower()]
+    if len(found) == 1:
+        return found[0]
+    close = [s.name for s in found] or nearest(text, [s.name for s in SYSTEMS]) or ["37"]
+    raise WorkbenchError(
+        f"system {str(name)!r}",
+        f"{len(found) or 'no'} systems of the catalogue have this number or name",
+        "write " + " or ".join(map(repr, close)),
+    )
+
+
+def records(name: str | None = None) -> list[dict[str, Any]]:
+    """The rows with their figures, of one system or of all."""
+    chosen: Sequence[System] = SYSTEMS if name is None else [find(name)]
+    return [system.record() for system in chosen]
+
+
+def text_of(record: dict[str, Any]) -> str:
+    """One row as lines of text.
+
+    Example:
+        >>> print(text_of(find(27).record()).splitlines()[0])
+        [27] Bipolar integers (2024), format: reproduced
+    """
+    head = "[{number}] {name} ({year}), {kind}: {status}".format(**record)
+    lines = [head, f"  claim  {record['claim']}", f"  where  {record['where']}"]
+    figures = record["measured"]
+    width = max(map(len, figures), default=0)
+    if record["differs"]:
+        lines.append(f"  but    {record['differs']}")
+    return "\n".join([*lines, *(f"    {key:<{width}}  {figures[key]:.6g}" for key in figures)])
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """All rows as text, the figures of each in a paragraph.
+
+    Example:
+        >>> print(table([find(27).record()]).splitlines()[2])
+                 measured: width pairs 64; wrong products 0
+    """
+    lines = []
+    for row in rows:
+        figures = "; ".join(f"{key} {value:.4g}" for key, value in row["measured"].items())
+        lines.append("{number:>4}  {name} ({year}), {kind}: {status}".format(**row))
+        words = f"claim: {row['claim']}", f"measured: {figures}", f"where: {row['where']}"
+        lines += [fill(w, 100, initial_indent=" " * 9, subsequent_indent=" " * 13) for w in words]
+    return "\n".join(lines)

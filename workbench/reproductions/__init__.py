@@ -1,0 +1,1 @@
+"""What this project measures of published systems: a function a system, seconds each."""
