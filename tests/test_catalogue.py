@@ -41,6 +41,11 @@ HOLDS = {
     99: lambda f: f["largest of f7e5m1"] == 49152 and f["widths and lengths packed wrongly"] == 0,
     101: lambda f: abs(f["relative error"] - (1 - 2 / math.pi)) < 2e-3,
     107: lambda f: f["mean absolute error, 1 bit"] < f["mean absolute error of the L2 code, 1 bit"],
+    131: lambda f: (
+        f["gaussian, E2M5 over INT8, dB"] == pytest.approx(2.1, abs=0.05)
+        and f["uniform, INT8, dB"] == pytest.approx(48.13, abs=0.05)
+        and 5 <= f["largest nu where E3M4 wins"] < 8
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from textwrap import fill
 from typing import Any
 
 from .errors import WorkbenchError, nearest
-from .reproductions import formats
+from .reproductions import formats, theory
 
 STATUSES = ("reproduced", "reproduced with differences", "interpretation")
 SAME, DIFFERENT, READ_SO = STATUSES
@@ -105,6 +105,9 @@ SYSTEMS = (
            "medians of the normal density's cells are the codes of least absolute error",
            "wb.scheme('median1/tensor@std')", formats.adapter_codes,
            "codes and errors are here; a matrix keeps its mean, and there is no adapter"),
+    System(131, "FP8 versus INT8", 2023, "function", SAME,
+           "integers win without tails; the heavier the tails, the more exponent bits are best",
+           "wb.metrics.best_ranges(), wb.views.expected_error", theory.eight_bits),
 )  # fmt: skip
 
 

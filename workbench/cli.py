@@ -178,20 +178,35 @@ def _add_bench(commands) -> None:
     casts = suites.add_parser("casts", help="casts, block schemes and sketches")
     casts.add_argument("--cold", action="store_true", help="64M values too")
     casts.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
-    casts.add_argument("--rounds", type=int, default=9, help="samples of each candidate")
-    casts.add_argument("--json", action="store_true", help="machine-readable")
     casts.set_defaults(run=_bench_casts)
+    packing = suites.add_parser("packing", help="codes of 1 to 8 bits packed and unpacked")
+    packing.set_defaults(run=_bench_packing)
+    for suite in (casts, packing):
+        suite.add_argument("--rounds", type=int, default=9, help="samples of each candidate")
+        suite.add_argument("--json", action="store_true", help="machine-readable")
 
 
 def _bench_casts(options: argparse.Namespace) -> None:
     from workbench.studies import bench_casts
 
-    if options.rounds < 1:
-        raise WorkbenchError(f"--rounds {options.rounds}", "nothing to measure", "write --rounds 9")
-    compiled = not options.no_compile
-    measured = bench_casts.main(options.cold, compiled, options.rounds, options.json)
+    compiled, rounds = not options.no_compile, _rounds(options)
+    measured = bench_casts.main(options.cold, compiled, rounds, options.json)
     if options.json:
         _print_json(measured)
+
+
+def _bench_packing(options: argparse.Namespace) -> None:
+    from workbench.studies import bench_packing
+
+    measured = bench_packing.main(_rounds(options), options.json)
+    if options.json:
+        _print_json(measured)
+
+
+def _rounds(options: argparse.Namespace) -> int:
+    if options.rounds < 1:
+        raise WorkbenchError(f"--rounds {options.rounds}", "nothing to measure", "write --rounds 9")
+    return options.rounds
 
 
 def _add_doctor(commands) -> None:

@@ -40,3 +40,12 @@ def test_words_of_eight_codes_leave_no_trace_beyond_their_end(width, count):
     assert np.array_equal(pack(unpack(packed, width, count), width), packed)
     longer = np.concatenate([packed, np.full(9, 255, np.uint8)])
     assert np.array_equal(unpack(longer, width, count), codes)
+
+
+def test_codes_can_be_written_where_one_likes():
+    codes = np.arange(40, dtype=np.uint8) % 8
+    out = np.empty(40, np.uint8)
+    assert unpack(pack(codes, 3), 3, 40, out) is out
+    assert np.array_equal(out, codes)
+    with pytest.raises(WorkbenchError, match="written to uint8 without gaps"):
+        unpack(pack(codes, 3), 3, 40, np.empty(40, np.uint16))

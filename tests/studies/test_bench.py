@@ -1,7 +1,6 @@
 """The benchmark's clockwork: who is timed, what is compared, and when there is no verdict."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -10,30 +9,60 @@ from workbench.studies import bench, bench_casts, bench_peers
 from workbench.studies.bench import Candidate, Row
 
 
-def row(**fields):
+class Clock:
+    """A clock that only work moves, so that ratios come out exactly."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def works(self, seconds: float):
+        """Work that takes this long."""
+
+        def run() -> None:
+            self.now += seconds
+
+        return run
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def perf_counter_ns(self) -> int:
+        return round(self.now * 1e9)
+
+    process_time_ns = perf_counter_ns
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(bench, "time", made)
+    return made
+
+
+def row(clock, **fields):
     candidates = (
-        Candidate("mine", "ours", lambda: time.sleep(0.001)),
-        Candidate("theirs", "peer", lambda: time.sleep(0.004)),
-        Candidate("slow", "peer", lambda: time.sleep(0.009)),
-        Candidate("limit", "limit", lambda: time.sleep(0.0005)),
+        Candidate("mine", "ours", clock.works(0.001)),
+        Candidate("theirs", "peer", clock.works(0.004)),
+        Candidate("slow", "peer", clock.works(0.009)),
+        Candidate("limit", "limit", clock.works(0.0005)),
     )
-    return Row("sleep", "1", candidates, lambda: "exact", clock="wall", **fields)
+    return Row("work", "1", candidates, lambda: "exact", clock="wall", **fields)
 
 
-def test_ratios_are_to_the_limit_and_to_the_best_peer(monkeypatch):
+def test_ratios_are_to_the_limit_and_to_the_best_peer(clock, monkeypatch):
     monkeypatch.setattr(bench, "is_busy", lambda load: False)
-    result = bench.measure(row(reach=0.05, times=1.2), rounds=3)
+    result = bench.measure(row(clock, reach=0.05, times=1.2), rounds=3)
     assert result.best_peer == "theirs"
-    assert 1.2 < result.over_peer < 5
-    assert 0.05 < result.of_limit < 1
+    assert result.over_peer == pytest.approx(4)
+    assert result.of_limit == pytest.approx(0.5)
     assert result.verdict == "reached"
-    assert bench.measure(row(reach=0.99), rounds=2).verdict == "missed"
-    assert bench.measure(row(), rounds=1).verdict == ""
+    assert bench.measure(row(clock, reach=0.99), rounds=2).verdict == "missed"
+    assert bench.measure(row(clock), rounds=1).verdict == ""
 
 
-def test_a_busy_machine_gets_no_verdict(monkeypatch):
+def test_a_busy_machine_gets_no_verdict(clock, monkeypatch):
     monkeypatch.setattr(bench, "is_busy", lambda load: True)
-    assert bench.measure(row(reach=0.05), rounds=1).verdict == "busy"
+    assert bench.measure(row(clock, reach=0.05), rounds=1).verdict == "busy"
 
 
 def test_a_wrong_output_ends_the_run():
@@ -42,11 +71,11 @@ def test_a_wrong_output_ends_the_run():
         bench_casts._same_bits(x, x * 2)
 
 
-def test_tables_and_json():
-    result = bench.measure(row(reach=0.5, times=2), rounds=1)
+def test_tables_and_json(clock):
+    result = bench.measure(row(clock, reach=0.5, times=2), rounds=1)
     lines = bench.table([result]).splitlines()
     assert lines[0].split()[:2] == ["kernel", "shape"]
-    assert lines[1].startswith("sleep")
+    assert lines[1].startswith("work")
     assert "theirs" in lines[1]
     found = json.loads(json.dumps(bench.as_json([result])))
     assert found["rows"][0]["best_peer"] == "theirs"

@@ -103,8 +103,10 @@ def pack(codes: np.ndarray, width: int) -> np.ndarray:
     return out
 
 
-def unpack(packed: np.ndarray, width: int, count: int) -> np.ndarray:
+def unpack(packed: np.ndarray, width: int, count: int, out: np.ndarray | None = None) -> np.ndarray:
     """The first `count` codes of packed bytes, as uint8 up to 8 bits, else uint16.
+
+    They are written to `out` where one is given: flat, contiguous, of that type and length.
 
     Example:
         >>> unpack(pack(np.array([5, 0, 7], np.uint8), 3), 3, 3)
@@ -116,7 +118,14 @@ def unpack(packed: np.ndarray, width: int, count: int) -> np.ndarray:
             f"{count} codes of {width} bits take {packed_size(count, width)}",
             "pass all of them",
         )
-    out = np.empty(count, np.uint8 if width <= 8 else np.uint16)
+    kind = np.uint8 if width <= 8 else np.uint16
+    out = np.empty(count, kind) if out is None else out
+    if out.shape != (count,) or out.dtype != kind or not out.flags.c_contiguous:
+        raise WorkbenchError(
+            f"out of shape {out.shape} and type {out.dtype}",
+            f"{count} codes of {width} bits are written to {kind.__name__} without gaps",
+            f"pass np.empty({count}, np.{kind.__name__})",
+        )
     packed = np.ascontiguousarray(packed, np.uint8).reshape(-1)
     groups = _groups(count, width)
     if groups:

@@ -124,19 +124,20 @@ class _Pieces:
             z = None if zero is None else self._part(self.plain_zeros, x, down, along)
             plain = _rounded(self.plain, x, s, z)
         zero = np.broadcast_to(np.float32(0), x.shape) if zero is None else zero
-        columns = [np.ravel(a) for a in (x, y, plain, scale, zero)]
+        x, y, plain, scale, zero = (np.ravel(a) for a in (x, y, plain, scale, zero))
         if self.scheme.parts:
-            return self._sums_by_part(*columns)
-        return error_sums(*columns, self.limits)
+            return self._sums_by_part(x, y, plain, scale, zero)
+        return error_sums(x, y, plain, scale, zero, self.limits)
 
     def _sums_by_part(self, x, y, plain, scale, choice) -> np.ndarray:
         """The same for a mixture, whose parts end at different values."""
         total = np.zeros(len(FIELDS))
         for number, part in enumerate(self.scheme.parts):
             mine = choice == number
-            columns = [a[mine] for a in (x, y, plain, scale)]
-            zeros = np.zeros(columns[0].size)
-            sums = error_sums(*columns, zeros, clip_limits(part.element))
+            zeros = np.zeros(int(mine.sum()))
+            sums = error_sums(
+                x[mine], y[mine], plain[mine], scale[mine], zeros, clip_limits(part.element)
+            )
             largest = max(total[-1], sums[-1])
             total += sums
             total[-1] = largest

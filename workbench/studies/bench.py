@@ -106,6 +106,39 @@ def measure(row: Row, rounds: int = ROUNDS) -> Result:
     return _judge(result)
 
 
+def measure_all(
+    rows: Iterable[Row], rounds: int = ROUNDS, say: Callable[[str], None] = print
+) -> list[Result]:
+    """Measure rows with one thread (where a row says no other), and print as it goes.
+
+    Example:
+        >>> row = Row("nothing", "0", (Candidate("pass", "ours", lambda: None),), lambda: "ok")
+        >>> len(measure_all([row], 1, lambda line: None))
+        1
+    """
+    from ..kernels import threads
+    from .bench_peers import library
+
+    about = environment()
+    say(", ".join(f"{key} {value}" for key, value in about.items() if key != "versions"))
+    say(", ".join(f"{name} {version}" for name, version in about["versions"].items()))
+    threads.set_threads(1)
+    torch = library("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+    results = []
+    try:
+        for row in rows:
+            results.append(measure(row, rounds))
+            say(f"  measured {row.kernel} ({row.shape})")
+    finally:
+        threads.set_threads(None)
+    say(table(results))
+    if any(is_busy(result.load) for result in results):
+        say("The machine was busier than it has cores: no verdict; ratios may mislead.")
+    return results
+
+
 def _repeats(run: Callable[[], object]) -> int:
     """Calls in a sample after a warm-up: 0 marks work so slow that two samples must do."""
     run()

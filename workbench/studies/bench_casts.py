@@ -13,7 +13,7 @@ import numpy as np
 from ..formats import parse as format_of
 from ..schemes import parse as scheme_of
 from . import bench_peers as peers
-from .bench import Candidate, Result, Row, as_json, environment, is_busy, measure, table
+from .bench import Candidate, Result, Row, as_json, measure_all
 
 HOT, COLD = 1 << 20, 1 << 26
 COLUMNS = 4096
@@ -296,26 +296,7 @@ def run(
         >>> run.__name__
         'run'
     """
-    from ..kernels import threads
-
-    about = environment()
-    say(", ".join(f"{key} {value}" for key, value in about.items() if key != "versions"))
-    say(", ".join(f"{name} {version}" for name, version in about["versions"].items()))
-    threads.set_threads(1)
-    torch = peers.library("torch")
-    if torch is not None:
-        torch.set_num_threads(1)
-    results = []
-    try:
-        for row in rows(cold, compiled):
-            results.append(measure(row, rounds))
-            say(f"  measured {row.kernel} ({row.shape})")
-    finally:
-        threads.set_threads(None)
-    say(table(results))
-    if any(is_busy(result.load) for result in results):
-        say("The machine was busier than it has cores: no verdict; ratios may mislead.")
-    return results
+    return measure_all(rows(cold, compiled), rounds, say)
 
 
 def main(cold: bool = False, compiled: bool = True, rounds: int = 9, json: bool = False) -> dict:

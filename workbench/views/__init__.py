@@ -3,6 +3,7 @@
 from .channel_fan import Fan, channel_fan
 from .error_by_cause import error_by_cause
 from .error_field import ErrorField
+from .expected_error import ExpectedCurve, ExpectedErrors, expected_error
 from .metrics_table import Figures, metrics_table
 from .summaries import Grid, Histogram, grid_of
 from .value_grid import value_grid
@@ -10,6 +11,8 @@ from .view import View, ViewSpec
 
 __all__ = [
     "ErrorField",
+    "ExpectedCurve",
+    "ExpectedErrors",
     "Fan",
     "Figures",
     "Grid",
@@ -18,6 +21,7 @@ __all__ = [
     "ViewSpec",
     "channel_fan",
     "error_by_cause",
+    "expected_error",
     "grid_of",
     "metrics_table",
     "value_grid",
