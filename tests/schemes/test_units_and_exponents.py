@@ -68,6 +68,52 @@ def test_sketches_know_mean_and_deviation(text, gaussian):
     assert report.bound < 1e-3
 
 
+@pytest.mark.parametrize("text", ["median2/tensor+mean@std", "int4/g32*f16+mean", "nf4/t8x8+mean"])
+def test_a_mean_is_taken_off_and_stored(text, gaussian, tmp_path):
+    x = gaussian[:64, :96] * np.float32(0.1) + np.float32(3)
+    scheme = wb.scheme(text)
+    assert str(scheme) == text
+    q = scheme.quantize(x)
+    y = scheme.round(x)
+    assert np.array_equal(q.dequantize(), y)
+    assert q.means.size == q.scales.size
+    assert q.means.mean() == pytest.approx(3, abs=0.01)
+    assert q.bits_per_value == pytest.approx(scheme.bits_per_value(x.shape), abs=0.01)
+    q.save(tmp_path / "q.safetensors")
+    assert np.array_equal(wb.QuantizedTensor.load(tmp_path / "q.safetensors").dequantize(), y)
+    report = error(x, scheme)
+    assert report.mse == pytest.approx(((y - x).astype(np.float64) ** 2).mean(), rel=1e-9)
+    assert sum(report.causes.values()) == pytest.approx(report.mse, rel=1e-9)
+    assert report.sqnr > error(x, wb.scheme(text.replace("+mean", ""))).sqnr + 10
+
+
+def test_stored_binary_adapters_take_eight_bytes_beside_their_bits():
+    w = np.random.default_rng(1).normal(0.3, 0.02, (48, 33)).astype(np.float32)
+    for bits in (1, 2, 3):
+        q = wb.scheme(f"median{bits}/tensor+mean@std").quantize(w)
+        assert q.nbytes == -(-w.size * bits // 8) + 8
+        z = (w - w.mean()) / w.std()
+        want = wb.format(f"median{bits}").round(z) * w.std() + w.mean()
+        assert q.dequantize() == pytest.approx(want, rel=1e-5)
+
+
+def test_a_mean_on_a_device_has_the_same_bits(gaussian):
+    torch = pytest.importorskip("torch")
+    from workbench.schemes import device
+
+    scheme = wb.scheme("int4/g32+mean")
+    found = device.round(scheme, torch.from_numpy(gaussian[:8]), -1, None, "nearest_even", 0)
+    assert np.array_equal(found.numpy(), scheme.round(gaussian[:8]))
+
+
+@pytest.mark.parametrize(
+    "text", ["int4/g32+mean+zp", "int4/g16*e4m3fn*f32+mean", "bitmod3/g32+mean"]
+)
+def test_a_mean_goes_with_no_other_shift(text):
+    with pytest.raises(WorkbenchError, match="→"):
+        wb.scheme(text)
+
+
 def test_empty_and_non_finite_blocks_have_a_scale():
     assert wb.scheme("ternary/g4@absmean").round(np.zeros(0, np.float32)).size == 0
     assert np.array_equal(wb.scheme("ternary/g4@absmean").round(np.zeros(4, np.float32)), [0] * 4)

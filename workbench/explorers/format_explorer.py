@@ -287,10 +287,10 @@ def _schemes(texts: Any) -> list[str]:
         )
     schemes = [parse(text) for text in texts]
     for scheme in schemes:
-        if scheme.parts:
+        if scheme.parts or (scheme.scale is not None and scheme.scale.mean):
             raise WorkbenchError(
                 str(scheme), "the views draw one grid a scheme, and here each group has its own",
-                f"write {scheme.parts[0]}, or measure it by wb.metrics.error(x, {str(scheme)!r})",
+                f"measure it by wb.metrics.error(x, {str(scheme)!r})",
             )  # fmt: skip
     return [scheme.name for scheme in schemes]
 

@@ -92,6 +92,8 @@ def exact(
         provenance: "exact" for all values, "sample" for some.
         stop: called between chunks; true ends the work.
     """
+    from ..schemes import apply
+
     scales = Scales.of(scheme, array, shift)
     none = np.zeros(0)
     tables = tabulate(none, None, none, none, (0, 0), edges)
@@ -101,10 +103,10 @@ def exact(
         if stop is not None and stop():
             return None
         each = each.astype(np.float64)  # the ends of a grid may lie beyond float32
-        offset = 0.0 if zeros is None else zeros
+        offset = apply.offsets(scheme, each, zeros)
         ends = ((limits[0] - offset) * each, (limits[1] - offset) * each)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            steps = local_steps(scheme.element, values / each) * each
+            steps = local_steps(scheme.element, values / each + offset) * each
         new = tabulate(values, None, rounded, steps, ends, edges)
         tables = tuple(a + b for a, b in zip(tables, new, strict=True))
         codes += _codes(scheme.element, units)
@@ -150,7 +152,7 @@ def _rounded(
             units = scheme.format.round(values / each, rounding)
             return units * each, units
     units = apply.scaled_values(scheme, values.copy(), each, zeros, rounding)
-    return apply.restore(units, each, apply.offsets(scheme, zeros)), units
+    return apply.restore(scheme, units, each, zeros), units
 
 
 def _codes(element: Any, units: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..kernels import arrays
 from ..kernels.errors import FIELDS, error_sums
 from ..kernels.threads import CHUNK, over_chunks
 from ..schemes import Layout, Scale, ScaleFormat, Scheme, parse
-from ..schemes.apply import choose_scales, round_scaled
+from ..schemes.apply import choose_scales, offsets, round_scaled
 from ..schemes.report import ErrorReport, clip_limits
 
 _CAST = Scale()  # a plain cast is worked through like a tensor with one scale of 1
@@ -123,10 +123,12 @@ class _Pieces:
             s = self._part(self.plain_scales, x, down, along)
             z = None if zero is None else self._part(self.plain_zeros, x, down, along)
             plain = _rounded(self.plain, x, s, z)
-        zero = np.broadcast_to(np.float32(0), x.shape) if zero is None else zero
+        choice = zero
+        zero = np.zeros(1) if self.scheme.scale is None else offsets(self.scheme, scale, zero)
+        zero = np.broadcast_to(np.float32(zero), x.shape)
         x, y, plain, scale, zero = (np.ravel(a) for a in (x, y, plain, scale, zero))
         if self.scheme.parts:
-            return self._sums_by_part(x, y, plain, scale, zero)
+            return self._sums_by_part(x, y, plain, scale, np.ravel(choice))
         return error_sums(x, y, plain, scale, zero, self.limits)
 
     def _sums_by_part(self, x, y, plain, scale, choice) -> np.ndarray:

@@ -6,7 +6,7 @@ the same bits. Every scale here is a float32.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def _fused(scheme: Scheme, x: np.ndarray, layout: Layout, rounding: str) -> bool
 
     Two levels with a zero point are left out, since the tensor's scale needs all ranges first.
     """
-    if scheme.parts:
+    if scheme.parts or scheme.scale.mean:
         return False
     plain = scheme.scale.range.kind == "absmax" and layout.stack == 1
     simple = rounding == "nearest_even" and x.dtype == np.float32
@@ -127,8 +127,8 @@ def block_scales(
 class Chosen(NamedTuple):
     """Scales and zero points of layout.scale_shape, float32, and the tensor's own scale.
 
-    Zero points are whole numbers in the format's codes, or None; of a mixture they are which of its
-    parts each block chose. `whole` is 1 but for two levels.
+    Zero points are whole numbers in the format's codes, or None. In their place stand the means
+    that are taken off, or which of a mixture's parts each block chose. `whole` is 1 but for two levels.
     """
 
     scales: np.ndarray
@@ -140,6 +140,8 @@ def choose_scales(scheme: Scheme, rows: np.ndarray, layout: Layout) -> Chosen:
     """The scales, and zero points where the scheme has them, of a (rows, cols) array."""
     from . import ranges
 
+    if scheme.scale.mean:
+        return ranges.about_mean(scheme, rows, layout)
     if scheme.parts:
         return Chosen(*ranges.by_part(scheme, rows, layout), 1.0)
     if scheme.scale.zero_point:
@@ -162,7 +164,7 @@ def round_scaled(
 ) -> np.ndarray:
     """Rows rounded with given scales (and zero points), one for every value: the definition."""
     rounded = scaled_values(scheme, rows, scales, zeros, rounding, seed)
-    return restore(rounded, scales, offsets(scheme, zeros))
+    return restore(scheme, rounded, scales, zeros)
 
 
 def scaled_values(
@@ -177,8 +179,8 @@ def scaled_values(
     if scheme.parts:
         return _of_parts(scheme, rows, scales, zeros, rounding, seed)
     with np.errstate(invalid="ignore", over="ignore"):
-        scaled = rows / scales
-    if zeros is None:
+        scaled = (rows - zeros if scheme.scale.mean else rows) / scales
+    if zeros is None or scheme.scale.mean:
         return scheme.element.round(scaled, rounding, seed, out=scaled)
     whole = _integers(scaled, rounding, seed) + zeros  # rounded first, shifted after
     return np.clip(whole, *scheme.code_range)
@@ -194,9 +196,11 @@ def _of_parts(scheme: Scheme, rows, scales, choice, rounding: str, seed: int) ->
     return out
 
 
-def offsets(scheme: Scheme, zeros: np.ndarray | None) -> np.ndarray | None:
-    """What is subtracted from the format's values: zero points, but not a mixture's choices."""
-    return None if scheme.parts else zeros
+def offsets(scheme: Scheme, scales: np.ndarray, zeros: np.ndarray | None) -> Any:
+    """How far the format's values lie beyond value / scale: zero points, or means in codes."""
+    if zeros is None or scheme.parts:
+        return 0.0
+    return -zeros / scales if scheme.scale.mean else zeros
 
 
 def _integers(x: np.ndarray, rounding: str, seed: int) -> np.ndarray:
@@ -210,8 +214,11 @@ def _integers(x: np.ndarray, rounding: str, seed: int) -> np.ndarray:
     return x
 
 
-def restore(rounded: np.ndarray, scales: np.ndarray, zeros: np.ndarray | None) -> np.ndarray:
+def restore(
+    scheme: Scheme, rounded: np.ndarray, scales: np.ndarray, zeros: np.ndarray | None
+) -> np.ndarray:
     """The format's values back at the data's scale."""
-    shifted = rounded if zeros is None else rounded - zeros
     with np.errstate(invalid="ignore", over="ignore"):
-        return shifted * scales
+        if zeros is None or scheme.parts:
+            return rounded * scales
+        return rounded * scales + zeros if scheme.scale.mean else (rounded - zeros) * scales

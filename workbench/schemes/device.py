@@ -6,6 +6,7 @@ which moves the values there and only the scales back.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def round(
 def _choose(scheme: Scheme, rows: torch.Tensor, layout: Layout):
     """Scales of layout.scale_shape, and zero points spread over the rows, or None."""
     late = scheme.scale.zero_point and scheme.scale.two_level
-    if scheme.scale.range.kind != "absmax" or late or scheme.parts:
+    if scheme.scale.range.kind != "absmax" or late or scheme.parts or scheme.scale.mean:
         return _choose_on_host(scheme, rows, layout)
     if scheme.scale.zero_point:
         return _affine(scheme, rows, layout)
@@ -145,6 +146,9 @@ def _affine(scheme: Scheme, rows: torch.Tensor, layout: Layout):
 
 def _round_scaled(scheme, rows, scales, zeros, rounding: str, seed: int) -> torch.Tensor:
     """`apply.round_scaled` on the device."""
+    if scheme.scale.mean:
+        plain = replace(scheme, scale=replace(scheme.scale, mean=False))
+        return _round_scaled(plain, rows - zeros, scales, None, rounding, seed) + zeros
     mode, scaled = rounding_number(rounding), rows / scales
     if scheme.parts:
         parts = [_round_scaled(p, rows, scales, None, rounding, seed) for p in scheme.parts]

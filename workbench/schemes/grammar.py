@@ -1,4 +1,4 @@
-"""The spec string: FORMAT ["/" GRANULARITY] {"*" SCALE ["(" RULE ")"]} ["+zp"] ["@" RANGE].
+"""The spec string: FORMAT ["/" GRANULARITY] {"*" SCALE ["(" RULE ")"]} ["+zp"|"+mean"] ["@" RANGE].
 
 `int4/g128*f16+zp@mse` is 4-bit integers, a float16 scale and a zero point for every 128 neighbours,
 with ranges chosen by squared error. Bare floats are plain casts; bare integers and codebooks, which
@@ -104,15 +104,17 @@ def _build(format, parts: list[str], text: str) -> Scheme:
     """A scheme from its format and the parts behind it, each beginning with its sign."""
     granularity: tuple | None = None
     levels: list[ScaleFormat] = []
-    zero_point, chosen, position = False, RangeChoice(), len(text) - sum(map(len, parts))
+    zero_point, mean, chosen = False, False, RangeChoice()
+    position = len(text) - sum(map(len, parts))
     for part in parts:
         sign, word = part[0], part[1:].strip()
-        if sign == "/" and granularity is None and not levels and not zero_point:
+        shifted = zero_point or mean
+        if sign == "/" and granularity is None and not levels and not shifted:
             granularity = _granularity(word, text, position)
-        elif sign == "*" and len(levels) < 2 and not zero_point:
+        elif sign == "*" and len(levels) < 2 and not shifted:
             levels.append(_scale_format(word, text, position))
-        elif part.strip() == "+zp" and not zero_point:
-            zero_point = True
+        elif part.strip() in ("+zp", "+mean") and not shifted:
+            zero_point, mean = part.strip() == "+zp", part.strip() == "+mean"
         elif sign == "@" and part is parts[-1]:
             chosen = _range(word, text, position)
         else:
@@ -121,7 +123,7 @@ def _build(format, parts: list[str], text: str) -> Scheme:
     if not parts and format.family in _SCALE_FREE:
         return Scheme(format, None)
     kind, size, letter = granularity or ("tensor", (), "g")
-    scale = Scale(kind, size, tuple(levels) or (ScaleFormat(),), zero_point, chosen, letter)
+    scale = Scale(kind, size, tuple(levels) or (ScaleFormat(),), zero_point, chosen, letter, mean)
     return Scheme(format, scale)
 
 

@@ -29,8 +29,8 @@ class QuantizedTensor:
         stored_scales: block scales as they are stored: float32, or codes of the scale format
             (of pow2: the exponent as int8); None for a plain cast.
         whole: the tensor's own float32 scale of two levels, else 1.
-        packed_zeros: packed zero points (codes of the format), of a mixture which of its parts
-            each block chose; or None.
+        packed_zeros: packed zero points (codes of the format), the bytes of float32 means, of a
+            mixture which of its parts each block chose; or None.
 
     Example:
         >>> import workbench as wb
@@ -97,12 +97,19 @@ class QuantizedTensor:
         """The integer zero point of every block, as int32; None where there are none."""
         from ..kernels.packing import unpack
 
-        if self.packed_zeros is None or self.scheme.parts:
+        if self.packed_zeros is None or self.scheme.parts or self.scheme.scale.mean:
             return None
         count = int(np.prod(self.layout.scale_shape))
         codes = unpack(self.packed_zeros, self.scheme.format.bits, count)
         values = self.scheme.format.decode(codes).astype(np.int32)
         return values.reshape(self.layout.scale_shape)
+
+    @property
+    def means(self) -> np.ndarray | None:
+        """The float32 mean that was taken off every block; None where none was."""
+        if self.scheme.scale is None or not self.scheme.scale.mean:
+            return None
+        return self.packed_zeros.view(np.float32).reshape(self.layout.scale_shape)
 
     @property
     def nbytes(self) -> int:
@@ -128,9 +135,10 @@ class QuantizedTensor:
         values = self.scheme.format.decode(self.codes).astype(np.float32)
         if layout is None:
             return values
-        scales, zeros = self.scales, self.zero_points
+        zeros = self.zero_points if self.means is None else self.means
         spread = None if zeros is None else layout.spread(zeros.astype(np.float32))
-        return layout.from_rows(restore(layout.to_rows(values), layout.spread(scales), spread))
+        rows, scales = layout.to_rows(values), layout.spread(self.scales)
+        return layout.from_rows(restore(self.scheme, rows, scales, spread))
 
     def _of_parts(self) -> np.ndarray:
         """The unscaled values of a mixture, (rows, cols)."""
@@ -196,6 +204,9 @@ def _check_parts(q: QuantizedTensor) -> None:
     """Raise ValueError where codes, scales and zero points are not those of one tensor."""
     from ..kernels.packing import packed_size
 
+    def size(count: int, width: int) -> int:
+        return 4 * count if width == 32 else packed_size(count, width)
+
     layout = q.layout
     blocks = 0 if layout is None else math.prod(layout.scale_shape)
     extra = q.scheme.extra_bits
@@ -206,9 +217,9 @@ def _check_parts(q: QuantizedTensor) -> None:
     ):
         raise ValueError(f"{blocks} scales are missing")
     if (q.packed_zeros is None) == bool(extra) or (
-        extra and q.packed_zeros.size != packed_size(blocks, extra)
+        extra and q.packed_zeros.size != size(blocks, extra)
     ):
-        raise ValueError(f"{blocks} zero points or choices are missing")
+        raise ValueError(f"{blocks} zero points, means or choices are missing")
 
 
 def quantize(scheme: Scheme, x: Any, axis: int, rounding: str, seed: int) -> QuantizedTensor:
@@ -239,7 +250,7 @@ def quantize(scheme: Scheme, x: Any, axis: int, rounding: str, seed: int) -> Qua
         pack(codes, bits),
         _stored(scheme, scales, whole),
         whole,
-        None if zeros is None else pack(_extra(scheme, zeros), scheme.extra_bits),
+        None if zeros is None else _extra(scheme, zeros),
     )
 
 
@@ -256,8 +267,13 @@ def _codes(scheme: Scheme, rounded: np.ndarray, choice: np.ndarray | None) -> np
 
 
 def _extra(scheme: Scheme, zeros: np.ndarray) -> np.ndarray:
-    """What a block stores beside its scale, as codes."""
-    return zeros.astype(np.uint8) if scheme.parts else scheme.format.encode(zeros)
+    """What every block stores beside its scale, packed."""
+    from ..kernels.packing import pack
+
+    if scheme.scale.mean:
+        return np.ascontiguousarray(zeros, np.float32).view(np.uint8).reshape(-1)
+    codes = zeros.astype(np.uint8) if scheme.parts else scheme.format.encode(zeros)
+    return pack(codes, scheme.extra_bits)
 
 
 def _check_special(scheme: Scheme, rows: np.ndarray, scales: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,19 @@ def _summed(values: np.ndarray, layout: Layout) -> np.ndarray:
     """The sum of every block, (stacks, blocks)."""
     starts = np.arange(0, layout.cols, layout.size)
     return layout.reduce(np.add.reduceat(values, starts, axis=1), np.add)
+
+
+def about_mean(scheme: Scheme, rows: np.ndarray, layout: Layout):
+    """Scales of what is left of every block once its mean is taken off, and the means."""
+    from . import apply
+
+    plain = replace(scheme, scale=replace(scheme.scale, mean=False))
+    finite = np.isfinite(rows)
+    sums = _summed(np.where(finite, rows, 0).astype(np.float64), layout)
+    counts = np.maximum(_summed(finite.astype(np.float64), layout), 1)
+    means = (sums / counts).astype(np.float32)
+    centred = (rows - layout.spread(means)).astype(rows.dtype)
+    return apply.Chosen(apply.choose_scales(plain, centred, layout).scales, means, 1.0)
 
 
 def by_part(scheme: Scheme, rows: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:

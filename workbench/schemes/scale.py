@@ -101,6 +101,7 @@ class Scale:
         size: the group's or tile's size.
         levels: the format of the stored scale, and where there are two, that of the tensor's.
         zero_point: an integer offset a scale, so that the range need not be symmetric.
+        mean: the mean of the values that share a scale, a float32, is taken off and stored.
         range: how the range is chosen.
         word: "g" or "b", as it was written; the two mean the same.
 
@@ -115,8 +116,15 @@ class Scale:
     zero_point: bool = False
     range: RangeChoice = RangeChoice()
     word: str = field(default="g", compare=False)
+    mean: bool = False
 
     def __post_init__(self):
+        if self.mean and (self.zero_point or len(self.levels) == 2):
+            raise WorkbenchError(
+                "a mean with a zero point or a second scale level",
+                "each of them says where the range of a block lies",
+                "write median2/channel+mean@std",
+            )
         if any(n < 1 for n in self.size):
             raise WorkbenchError(
                 f"a {self.granularity} of {' x '.join(map(str, self.size))} values",
@@ -141,7 +149,7 @@ class Scale:
         sizes = "x".join(map(str, self.size))
         letter = {"group": self.word, "tile": "t"}.get(self.granularity, self.granularity)
         levels = "" if self.levels == (ScaleFormat(),) else "".join(f"*{s}" for s in self.levels)
-        zero = "+zp" if self.zero_point else ""
+        zero = "+zp" if self.zero_point else "+mean" if self.mean else ""
         chosen = "" if self.range == RangeChoice() else f"@{self.range}"
         return f"/{letter}{sizes}{levels}{zero}{chosen}"
 

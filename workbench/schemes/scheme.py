@@ -45,10 +45,10 @@ class Scheme:
                 "a zero point is an integer code, so the format must be an integer",
                 "write int4/g128+zp",
             )
-        if self.format.family == "mixture" and self.scale.two_level:
+        if self.format.family == "mixture" and (self.scale.two_level or self.scale.mean):
             raise WorkbenchError(
-                f"two scale levels for {self.format}",
-                "its grids have different largest values, and the tensor's scale one",
+                f"{'a mean' if self.scale.mean else 'two scale levels'} for {self.format}",
+                "beside its scale a block stores which grid it chose, and no more",
                 f"write {self.format}/g128*f16",
             )
         if self.format.family == "exponent":
@@ -95,10 +95,12 @@ class Scheme:
 
     @property
     def extra_bits(self) -> int:
-        """Bits that a block stores beside its scale: a zero point, or which grid it chose."""
+        """Bits that a block stores beside its scale: zero point, mean, or which grid it chose."""
         if isinstance(self.format, MixtureFormat):
             return self.format.choice_bits
-        return self.format.bits if self.scale is not None and self.scale.zero_point else 0
+        if self.scale is None:
+            return 0
+        return 32 if self.scale.mean else self.format.bits * self.scale.zero_point
 
     @cached_property
     def largest(self) -> float:

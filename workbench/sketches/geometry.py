@@ -85,11 +85,12 @@ class Geometry(NamedTuple):
         return Scale(self.granularity, self.size)
 
 
-def no_mixture(scheme: Scheme) -> WorkbenchError:
-    """Why no sketch answers for a scheme whose groups choose among grids."""
+def unseen(scheme: Scheme) -> WorkbenchError:
+    """Why no sketch answers for a scheme whose groups choose among grids, or lose their mean."""
+    what = "chooses its grid by" if scheme.parts else "is shifted by the mean of"
     return WorkbenchError(
         str(scheme),
-        "each group chooses its grid by its own values, which a sketch no longer has",
+        f"each group {what} its own values, which a sketch no longer has",
         "use wb.metrics.error(x, scheme), which is exact",
     )
 
@@ -103,8 +104,8 @@ def geometry_of(scheme: Scheme) -> Geometry | None:
         ('group32/power', None)
     """
     scale = scheme.scale
-    if scheme.parts:
-        raise no_mixture(scheme)
+    if scheme.parts or (scale is not None and scale.mean):
+        raise unseen(scheme)
     if scale is None or scale.granularity == "tensor":
         return None
     if scale.range.kind != "absmax":

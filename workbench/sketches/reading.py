@@ -18,7 +18,7 @@ from ..schemes import ScaleFormat, Scheme
 from ..schemes.ranges import SEARCHED
 from .blocks import BlockSketch
 from .cells import Cells, Estimate, estimate, total_of
-from .geometry import no_mixture
+from .geometry import unseen
 from .ladder import Ladder, ladder_between, ladder_of, whole_numbers
 from .prefix import PrefixSketch
 
@@ -52,8 +52,8 @@ def read_values(values: PrefixSketch, scheme: Scheme) -> Reading:
     if scheme.scale is None:
         ladder = ladder_of(scheme.format)
         return Reading(cells, ladder, 1.0, estimate(cells.errors(ladder, 1.0)))
-    if scheme.parts:
-        raise no_mixture(scheme)
+    if scheme.parts or scheme.scale.mean:
+        raise unseen(scheme)
     if scheme.scale.zero_point:
         return _read_zero_point(values, scheme)
     if scheme.scale.range.kind == "mse":

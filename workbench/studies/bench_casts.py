@@ -151,7 +151,7 @@ def definition(spec: str, x: np.ndarray) -> np.ndarray:
     scaled = (rows / layout.spread(scales)).astype(np.float32)
     if spread is None:
         rounded = scheme.element.round(scaled.astype(np.float64)).astype(np.float32)
-        return layout.from_rows(apply.restore(rounded, layout.spread(scales), None))
+        return layout.from_rows(apply.restore(scheme, rounded, layout.spread(scales), None))
     return layout.from_rows(apply.round_scaled(scheme, rows, layout.spread(scales), spread))
 
 
