@@ -38,6 +38,9 @@ HOLDS = {
         and f["fp6 a row, gaussian"] < 0.3 * f["int4 g128 asymmetric, gaussian"]
     ),
     83: lambda f: f["error, ternary searched"] < f["error, ternary by mean"] < f["error, binary"],
+    96: lambda f: f["values not odd in modes 1, 4, 7, 8, 9"] == 0
+    and f["values where up is not the mirror of down"] == 0
+    and f["share rounded wrongly after to-odd"] == 0 < f["share rounded wrongly after nearest"],
     99: lambda f: f["largest of f7e5m1"] == 49152 and f["widths and lengths packed wrongly"] == 0,
     101: lambda f: abs(f["relative error"] - (1 - 2 / math.pi)) < 2e-3,
     107: lambda f: (

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from workbench.errors import WorkbenchError
 
@@ -108,16 +109,46 @@ def _add_formats(commands) -> None:
     parser = commands.add_parser("formats", help=says, description=says)
     parser.add_argument("name", nargs="?", help="a format, by any of its names")
     parser.add_argument("--json", action="store_true", help="machine-readable")
+    parser.add_argument(
+        "--conformance", action="store_true",
+        help="run the libraries installed on corner cases: who differs where, as Markdown",
+    )  # fmt: skip
+    parser.add_argument("--write", metavar="FILE.md", help="put that table into a file")
     parser.set_defaults(run=_formats)
 
 
 def _formats(options: argparse.Namespace) -> None:
     from workbench.apps import format_tables as tables
 
+    if options.conformance:
+        _conformance(options)
+        return
+    if options.write:
+        why = "only the table of --conformance is written to a file"
+        raise WorkbenchError(
+            f"--write {options.write}", why, f"add --conformance --write {options.write}"
+        )
     if options.json:
         _print_json(tables.record(options.name) if options.name else tables.every())
     else:
         print(tables.text_of(options.name) if options.name else tables.text_table())
+
+
+def _conformance(options: argparse.Namespace) -> None:
+    """The conformance table of all formats or of one, printed or written."""
+    from workbench.studies import conformance
+
+    results = conformance.run([options.name] if options.name else None)
+    if options.json:
+        _print_json(conformance.records(results))
+    elif options.write:
+        path = Path(options.write)
+        spare = path.with_name(path.name + ".part")
+        spare.write_text(conformance.markdown(results), "utf-8")
+        spare.replace(path)
+        print(path)
+    else:
+        print(conformance.markdown(results))
 
 
 def _add_papers(commands) -> None:

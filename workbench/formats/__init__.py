@@ -1,5 +1,6 @@
 """Scalar number formats of every family, by the names users know."""
 
+from . import pychop
 from .base import ROUNDINGS, Format
 from .codebook import CodebookFormat
 from .float import ExponentFormat, FloatFormat
@@ -26,4 +27,5 @@ __all__ = [
     "bias_for",
     "names",
     "parse",
+    "pychop",
 ]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..formats import QuarterFormat, bias_for
+from ..formats import ROUNDINGS, QuarterFormat, bias_for, pychop
 from ..formats import parse as parse_format
 from ..formats.quarter import product
 from ..kernels.layouts import float16_by_shift, pack_split, pack_trits, unpack_split, unpack_trits
@@ -200,6 +200,26 @@ def trilm() -> Figures:
         "error, ternary searched": relative_error(x, "ternary/tensor@mse"),
         "bits a trit, packed": 8 * packed.size / codes.size,
         "trits unpacked wrongly": float((unpack_trits(packed, codes.size) != codes).sum()),
+    }
+
+
+def pychop_modes() -> Figures:
+    """[96] Laws of the nine modes on binary16, and what a first rounding costs the second."""
+    x = student(256, 1024).astype(np.float64)
+    half = parse_format(pychop.FORMATS["h"])
+    rounded = {mode: half.round(x, name) for mode, name in pychop.MODES.items()}
+    odd = sum(int((half.round(-x, pychop.MODES[m]) != -rounded[m]).sum()) for m in (1, 4, 7, 8, 9))
+    mirrored = int((half.round(-x, "up") != -rounded[3]).sum())
+    direct, wide = parse_format("e8m3").round(x), parse_format("e8m5")
+    twice = {name: parse_format("e8m3").round(wide.round(x, name)) for name in ROUNDINGS[::6]}
+    bias = float((rounded[5] - x).sum() / half.precision(x).sum())
+    return {
+        "modes": float(len(pychop.MODES)),
+        "values not odd in modes 1, 4, 7, 8, 9": float(odd),
+        "values where up is not the mirror of down": float(mirrored),
+        "bias of mode 5, units in the last place": bias,
+        "share rounded wrongly after to-odd": float((twice["to_odd"] != direct).mean()),
+        "share rounded wrongly after nearest": float((twice["nearest_even"] != direct).mean()),
     }
 
 

@@ -128,7 +128,8 @@ class Chosen(NamedTuple):
     """Scales and zero points of layout.scale_shape, float32, and the tensor's own scale.
 
     Zero points are whole numbers in the format's codes, or None. In their place stand the means
-    that are taken off, or which of a mixture's parts each block chose. `whole` is 1 but for two levels.
+    that are taken off, or which of a mixture's parts each block chose. `whole` is 1 but for two
+    levels.
     """
 
     scales: np.ndarray

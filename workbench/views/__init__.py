@@ -1,6 +1,7 @@
 """Pure figures, one file a view: summaries in, a figure with caption, table and exports out."""
 
 from .channel_fan import Fan, channel_fan
+from .conformance import conformance
 from .error_by_cause import error_by_cause
 from .error_field import ErrorField
 from .expected_error import ExpectedCurve, ExpectedErrors, expected_error
@@ -20,6 +21,7 @@ __all__ = [
     "View",
     "ViewSpec",
     "channel_fan",
+    "conformance",
     "error_by_cause",
     "expected_error",
     "grid_of",
