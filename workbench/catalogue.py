@@ -12,7 +12,7 @@ from textwrap import fill
 from typing import Any
 
 from .errors import WorkbenchError, nearest
-from .reproductions import formats, theory
+from .reproductions import formats, theory, training
 
 STATUSES = ("reproduced", "reproduced with differences", "interpretation")
 SAME, DIFFERENT, READ_SO = STATUSES
@@ -97,6 +97,10 @@ SYSTEMS = (
     System(96, "Pychop", 2025, "format", SAME,
            "nine roundings of formats named by letters emulate low precision; to-odd rounds twice",
            "wb.formats.pychop.MODES, wb.formats.pychop.FORMATS", formats.pychop_modes),
+    System(98, "Gaussian weight sampling", 2025, "function", DIFFERENT,
+           "noise that is mostly zero stands for rounding and leaves most bfloat16 weights exact",
+           "wb.training.with_noise(w, bits)", training.gaussian_sampling,
+           "the noise is here; learning its bits is not"),
     System(99, "Tilus types", 2025, "format", SAME,
            "integers and floats of 1 to 8 bits with any split of exponent and mantissa",
            "wb.format('f6e3m2')", formats.tilus_types),
