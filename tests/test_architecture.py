@@ -18,7 +18,7 @@ FLOORS = (  # from the top down; rooms on one line may not import each other
     ("catalogue",),
     ("reproductions",),
     ("apps", "widgets"),
-    ("explorers",),
+    ("explorers", "teaching"),
     ("views",),
     ("studies",),
     ("training",),

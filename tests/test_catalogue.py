@@ -38,9 +38,11 @@ HOLDS = {
         and f["fp6 a row, gaussian"] < 0.3 * f["int4 g128 asymmetric, gaussian"]
     ),
     83: lambda f: f["error, ternary searched"] < f["error, ternary by mean"] < f["error, binary"],
-    96: lambda f: f["values not odd in modes 1, 4, 7, 8, 9"] == 0
-    and f["values where up is not the mirror of down"] == 0
-    and f["share rounded wrongly after to-odd"] == 0 < f["share rounded wrongly after nearest"],
+    96: lambda f: (
+        f["values not odd in modes 1, 4, 7, 8, 9"] == 0
+        and f["values where up is not the mirror of down"] == 0
+        and f["share rounded wrongly after to-odd"] == 0 < f["share rounded wrongly after nearest"]
+    ),
     98: lambda f: f["weights exact at 4 bits"] > 0.6 > f["weights exact at 8 bits, uniform noise"],
     99: lambda f: f["largest of f7e5m1"] == 49152 and f["widths and lengths packed wrongly"] == 0,
     101: lambda f: abs(f["relative error"] - (1 - 2 / math.pi)) < 2e-3,

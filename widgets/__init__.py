@@ -1,5 +1,6 @@
-"""Notebook hosts of the explorers: ipywidgets for controls, plotly's own widget for pictures."""
+"""Notebook hosts of the explorers: ipywidgets for controls, small widgets of our own to draw."""
 
+from .bit_editor import BitEditorWidget
 from .format_explorer import FormatExplorerWidget
 
-__all__ = ["FormatExplorerWidget"]
+__all__ = ["BitEditorWidget", "FormatExplorerWidget"]

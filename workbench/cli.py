@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="workbench", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_servers, _add_report, _add_formats, _add_papers, _add_models, _add_bench,
+    for add in (_add_servers, _add_report, _add_bits, _add_formats, _add_papers, _add_models, _add_bench,
                 _add_doctor):  # fmt: skip
         add(commands)
     return parser
@@ -88,6 +88,21 @@ def _report(options: argparse.Namespace) -> None:
 
     source = _source(options.tensor, options.file)
     print(write_report(options.output, source, options.schemes, options.theme))
+
+
+def _add_bits(commands) -> None:
+    says = "the bit-field editor as one HTML file that needs no server and no network"
+    parser = commands.add_parser("bits", help=says, description=says)
+    parser.add_argument("output", metavar="FILE.html")
+    parser.add_argument("--link", default="", help="a state, such as '?format=e4m3fn&code=0x44'")
+    parser.set_defaults(run=_bits)
+
+
+def _bits(options: argparse.Namespace) -> None:
+    from workbench.apps.bit_editor_html import write_bit_editor
+    from workbench.explorers import BitEditor
+
+    print(write_bit_editor(options.output, BitEditor.from_link(options.link).state))
 
 
 def _source(tensor: str | None, file: str | None) -> str | None:

@@ -37,13 +37,13 @@ def test_the_start_notebook_runs_from_top_to_bottom_in_jupyterlab(lab, page):
 @pytest.mark.parametrize("name", PAGES)
 def test_a_panel_page_draws_beside_the_notebook(lab, page, name):
     page.goto(lab.links[f"Page {name}"], timeout=120_000)
-    _figure_is_drawn(page)
+    _page_is_drawn(page)
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_panel_page_draws_when_served_alone(served, page, name):
     page.goto(served.links[f"Page {name}"])
-    _figure_is_drawn(page)
+    _page_is_drawn(page)
 
 
 def test_the_front_of_the_served_pages_leads_to_one(served, page):
@@ -109,8 +109,9 @@ def _figures_promised() -> list[int]:
     ]
 
 
-def _figure_is_drawn(page) -> None:
-    page.locator(".js-plotly-plot .main-svg .trace").first.wait_for(
+def _page_is_drawn(page) -> None:
+    """A figure with traces, or bits to click."""
+    page.locator(".js-plotly-plot .main-svg .trace, .bits-cell").first.wait_for(
         state="attached", timeout=60_000
     )
 

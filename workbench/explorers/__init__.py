@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .bit_editor import BitEditor
     from .format_explorer import FormatExplorer
 
-__all__ = ["FormatExplorer"]
+__all__ = ["BitEditor", "FormatExplorer"]
+_HOMES = {"BitEditor": "bit_editor", "FormatExplorer": "format_explorer"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "FormatExplorer":
-        from .format_explorer import FormatExplorer
-
-        return FormatExplorer
+    if name in _HOMES:
+        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module 'workbench.explorers' has no attribute {name!r}")

@@ -1,0 +1,87 @@
+"""The bit-field editor as a Panel page; its address is the editor's link.
+
+Every edit is drawn by the page itself; the server keeps the state, checks what the page cannot
+know, and supplies the formats that are asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import panel as pn
+import param
+
+from ..explorers.bit_descriptors import script, style_sheet
+from ..explorers.bit_editor import BitEditor
+from .page_style import CSS, DARK
+from .panel_speed import quicken
+
+TITLE = "Bit-field editor"
+AFTERWARDS = 100  # milliseconds; browsers refuse an address that changes with every frame
+DATA = Path(__file__).parent / "data"
+
+
+class BitPane(pn.custom.JSComponent):
+    """The editor's script, with the state synced both ways."""
+
+    supplies = param.Dict(default={}, doc="formats, blocks and names that the state needs")
+    state = param.Dict(default={}, doc="the editor's state as plain values")
+    problem = param.String(default="", doc="why the last change was refused")
+
+    _esm = script() + (DATA / "bit_editor_pane.js").read_text("utf-8")
+    _stylesheets: ClassVar[list[str]] = [style_sheet()]
+
+
+class BitPage:
+    """The page of one session: an editor, its pane, and the address that follows it."""
+
+    def __init__(self, link: str = ""):
+        self.editor = BitEditor()
+        self._document, self._asked = pn.state.curdoc, False
+        if link:
+            self.editor.follow(link)
+        self.pane = BitPane(
+            supplies=self.editor.supplies(), state=self.editor.state,
+            problem=self.editor.problem, sizing_mode="stretch_width", margin=0,
+        )  # fmt: skip
+        self.editor.param.watch(self._follow, [*BitEditor.STATE, "problem"])
+        self.pane.param.watch(self._edited, "state")
+
+    def _edited(self, event: Any) -> None:
+        """Take over what the page made of the state; a refused one is put back."""
+        if event.new != self.editor.state:
+            self.editor.set(**event.new)
+            self._follow()
+
+    def _follow(self, *events: Any) -> None:
+        """Show the editor's state, after what is needed to show it, and put it in the address."""
+        supplies = self.editor.supplies()
+        if supplies["formats"].keys() != self.pane.supplies["formats"].keys():
+            self.pane.supplies = supplies
+        self.pane.param.update(problem=self.editor.problem, state=self.editor.state)
+        if self._document is None or self._document.session_context is None:
+            self._address()
+        elif not self._asked:
+            self._asked = True
+            self._document.add_timeout_callback(self._address, AFTERWARDS)
+
+    def _address(self) -> None:
+        """Put the newest state into the address."""
+        self._asked = False
+        if pn.state.location is not None:
+            pn.state.location.search = self.editor.link()
+
+
+def build() -> pn.template.BootstrapTemplate:
+    """The page of a new session, from the address it was opened with."""
+    quicken()
+    location = pn.state.location
+    page = BitPage((location.search if location is not None else "") or "")
+    dark = page.editor.theme == "dark"
+    template = pn.template.BootstrapTemplate(
+        title=TITLE, theme="dark" if dark else "default", raw_css=[CSS + DARK if dark else CSS],
+        header_background="#1C2530", busy_indicator=None,
+    )  # fmt: skip
+    template.main.append(page.pane)
+    return template
