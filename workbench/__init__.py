@@ -30,6 +30,7 @@ _PUBLIC = {
     "views": ("views", None),
     "explorers": ("explorers", None),
     "quantizers": ("quantizers", None),
+    "teaching": ("teaching", None),
     "training": ("training", None),
     "catalogue": ("catalogue", None),
 }

@@ -37,8 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="workbench", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_servers, _add_report, _add_bits, _add_formats, _add_papers, _add_models, _add_bench,
-                _add_doctor):  # fmt: skip
+    for add in (
+        _add_servers, _add_report, _add_bits, _add_formats, _add_papers, _add_models, _add_bench,
+        _add_doctor,
+    ):  # fmt: skip
         add(commands)
     return parser
 

@@ -65,7 +65,8 @@ def serve(port: int = SERVE_PORT, browser: bool = True) -> int:
     port = free_port(port)
     files = [str(page) for page in pages()]
     options = ["--address", HOST, "--port", str(port), "--liveness", "--warm"]
-    options += ["--log-level", "error"]
+    # Panel's own front asks the network for a font and a picture.
+    options += ["--log-level", "error", "--index", str(PACKAGE / "apps" / "data" / "index.html")]
     for name in (HOST, "localhost"):
         options += ["--allow-websocket-origin", f"{name}:{port}"]
     links = {f"Page {page.stem}": f"http://{HOST}:{port}/{page.stem}" for page in pages()}
