@@ -29,6 +29,7 @@ _PUBLIC = {
     "models": ("models", None),
     "views": ("views", None),
     "explorers": ("explorers", None),
+    "costs": ("costs", None),
     "quantizers": ("quantizers", None),
     "teaching": ("teaching", None),
     "training": ("training", None),

@@ -273,3 +273,12 @@ def test_first_picture_needs_neither_torch_nor_a_forward_pass():
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_values_that_are_no_float32_are_counted_too():
+    x = np.random.default_rng(0).uniform(-1, 1, (64, 64)).astype(np.float32)
+    scheme = "codebook(-1,-0.3,0.1,0.7,1)/g32"
+    explorer = FormatExplorer.of(x, [scheme])
+    counts = explorer.compute().measured[0].grid.counts
+    codes = wb.scheme(scheme).quantize(x).codes
+    assert np.array_equal(counts, np.bincount(codes.ravel(), minlength=5))

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bit_editor import BitEditor
+    from .format_designer import FormatDesigner
     from .format_explorer import FormatExplorer
 
-__all__ = ["BitEditor", "FormatExplorer"]
-_HOMES = {"BitEditor": "bit_editor", "FormatExplorer": "format_explorer"}
+__all__ = ["BitEditor", "FormatDesigner", "FormatExplorer"]
+_HOMES = {
+    "BitEditor": "bit_editor",
+    "FormatDesigner": "format_designer",
+    "FormatExplorer": "format_explorer",
+}
 
 
 def __getattr__(name: str) -> Any:

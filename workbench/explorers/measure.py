@@ -157,7 +157,8 @@ def _rounded(
 
 def _codes(element: Any, units: np.ndarray) -> np.ndarray:
     """How many of `units` are each value of the format."""
-    at = np.searchsorted(element.values, units)
+    # float32 units stand beside float64 values, so each is told by the halves between them
+    at = np.searchsorted(0.5 * (element.values[:-1] + element.values[1:]), units)
     at = np.clip(at, 0, element.values.size - 1)
     return np.bincount(at, minlength=element.values.size).astype(np.float64)
 

@@ -1,0 +1,164 @@
+"""The controls of the format designer's page: every part of the state, by keyboard as by mouse."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import panel as pn
+
+from ..explorers import sources
+from ..explorers.format_designer import KINDS, TOPS, FormatDesigner
+from ..formats import names as format_names
+from ..schemes import names as scheme_names
+from .page_style import CARD
+
+WIDTH = 270
+SHARED = ["tensor", "channel", "g16", "g32", "g64", "g128", "g32*e8m0", "g16*e4m3fn*f32",
+          "tensor@std", "channel@std"]  # fmt: skip
+CLICKS = {"adds a value": "add", "moves the nearest value": "move",
+          "removes the nearest value": "remove"}  # fmt: skip
+SIGNS = {"signed": True, "unsigned": False}
+TINY = {"subnormals": True, "zero alone": False}
+MADE = {"Lloyd-Max": "lloyd_max", "Best for this tensor": "best"}
+OF_KIND = {
+    "float": ("exponent", "mantissa", "bias_shift", "top", "signed", "subnormals"),
+    "integer": ("width", "signed"),
+    "codebook": ("values", "click"),
+}
+
+
+class Controls:
+    """Widgets over a designer; a refusal is shown under the control that caused it."""
+
+    def __init__(self, designer: FormatDesigner):
+        self.designer = designer
+        self._quiet = False
+        self.problem = pn.pane.HTML(
+            "", stylesheets=[CARD], width=WIDTH, margin=(0, 10), visible=False
+        )
+        self.widgets = {**_tensor(), **_parts(), **_choices()}
+        self.click = pn.widgets.Select(label="A click in the grid", options=CLICKS, width=WIDTH)
+        self.references = _references()
+        self.column = pn.Column(*self._ordered(), width=WIDTH + 20)
+        for name, widget in self.widgets.items():
+            widget.param.watch(lambda event, name=name: self._chosen(name, event.new), "value")
+        for widget in self.references:
+            widget.param.watch(lambda _: self._beside(), "value")
+        designer.param.watch(lambda *_: self.follow(), list(FormatDesigner.STATE))
+        self.follow()
+        self.say(designer.problem)
+
+    def _ordered(self) -> list[Any]:
+        """What the side shows, from top to bottom."""
+        w = self.widgets
+        first = [w[name] for name in ("source", "kind", "exponent", "mantissa", "bias_shift")]
+        first += [w[name] for name in ("width", "top", "signed", "subnormals", "values")]
+        return [
+            *first, self.click, w["granularity"], self.problem, pn.Row(*self._suggestions()),
+            *self.references, pn.Row(w["axis"], w["theme"]),
+        ]  # fmt: skip
+
+    def _suggestions(self) -> list[Any]:
+        """The buttons that make a codebook for the tensor."""
+        buttons = []
+        for label, name in MADE.items():
+            button = pn.widgets.Button(label=label, width=100 if name == "lloyd_max" else 160)
+            button.on_click(lambda _, name=name: self.say(self.designer.suggest(name)))
+            buttons.append(button)
+        return buttons
+
+    def _chosen(self, name: str, value: Any) -> None:
+        """Take over a changed widget; another theme opens the page again in it."""
+        if self._quiet:
+            return
+        self.say(self.designer.set(**{name: value}))
+        if name == "theme" and pn.state.location is not None:
+            pn.state.location.param.update(search=self.designer.link(), reload=True)
+
+    def _beside(self) -> None:
+        if not self._quiet:
+            texts = [widget.value for widget in self.references if widget.value]
+            self.say(self.designer.set(schemes=texts))
+
+    def say(self, refusal: str) -> None:
+        """Show why a change was refused, or nothing."""
+        shown = f'<p class="problem" role="alert">{html.escape(refusal)}</p>' if refusal else ""
+        self.problem.param.update(object=shown, visible=bool(refusal))
+
+    def follow(self) -> None:
+        """Show the state in the widgets, and of the parts those that its kind has."""
+        state = self.designer.state
+        state["values"] = ", ".join(repr(value).removesuffix(".0") for value in state["values"])
+        self._quiet = True
+        try:
+            for name, widget in self.widgets.items():
+                _put(widget, state[name])
+            for widget, text in zip(self.references, [*state["schemes"], "", ""], strict=False):
+                _put(widget, text)
+        finally:
+            self._quiet = False
+        shown = OF_KIND[state["kind"]]
+        for name in {name for names in OF_KIND.values() for name in names}:
+            widget = self.click if name == "click" else self.widgets[name]
+            if widget.visible != (name in shown):
+                widget.visible = name in shown
+
+
+def _tensor() -> dict[str, Any]:
+    """What is looked at, and what kind of format is designed."""
+    known = [f"{kind}:{name}" for kind in ("weight", "activation") for name in sources.names(kind)]
+    known += [f"synthetic:{name},65536,0" for name in sources.names("synthetic")]
+    return {
+        "source": _typed("Tensor", known, "weight:..., file:PATH#TENSOR ..."),
+        "kind": pn.widgets.Select(label="Design", options=list(KINDS), width=WIDTH),
+    }
+
+
+def _parts() -> dict[str, Any]:
+    """The parts of a float, an integer and a codebook."""
+    size = {"width": WIDTH}
+    return {
+        "exponent": pn.widgets.IntSlider(label="Exponent bits", start=0, end=8, **size),
+        "mantissa": pn.widgets.IntSlider(label="Mantissa bits", start=0, end=10, **size),
+        "bias_shift": pn.widgets.IntSlider(
+            label="Bias, more than usual", start=-16, end=16, **size
+        ),
+        "width": pn.widgets.IntSlider(label="Integer bits", start=1, end=16, value=4, **size),
+        "top": pn.widgets.Select(label="Largest codes", options=list(TOPS), **size),
+        "signed": pn.widgets.Select(label="Sign", options=SIGNS, **size),
+        "subnormals": pn.widgets.Select(label="Below the normals", options=TINY, **size),
+        "values": pn.widgets.TextAreaInput(
+            label="Values", placeholder="-1, -0.5, 0, 0.5, 1", rows=5, max_length=8192, **size
+        ),
+        "granularity": _typed("One scale for each", SHARED, "tensor, g32, g16*e4m3fn ..."),
+    }
+
+
+def _choices() -> dict[str, Any]:
+    """How it is drawn."""
+    half = {"width": WIDTH // 2 - 8}
+    axes = {"linear": "linear", "powers of two": "symlog2"}
+    return {
+        "axis": pn.widgets.Select(label="Value axis", options=axes, **half),
+        "theme": pn.widgets.Select(label="Theme", options=["light", "dark"], **half),
+    }
+
+
+def _references() -> list[Any]:
+    """The fields of the schemes beside the design; an empty one is none."""
+    known = sorted({*format_names(), *scheme_names()})
+    return [_typed(f"Beside it, {word}", known, "nf4/g32 ...") for word in ("first", "second")]
+
+
+def _typed(label: str, options: list[str], placeholder: str) -> Any:
+    """A field that takes any text and offers some."""
+    return pn.widgets.AutocompleteInput(
+        label=label, options=options, placeholder=placeholder, restrict=False, min_characters=1,
+        case_sensitive=False, width=WIDTH,
+    )  # fmt: skip
+
+
+def _put(widget: Any, value: Any) -> None:
+    if widget.value != value:
+        widget.value = value
