@@ -192,3 +192,19 @@ def test_what_a_sketch_does_not_hold_is_said():
         sketch.error("int4/g32")
     with pytest.raises(WorkbenchError, match=r"metrics\.error"):
         sketch.error("int4/g32@mse")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["pow4(a=0.5)/tensor", "pow3(a=0.5)/tensor", "pow8(a=0.6)/tensor", "lns4.3", "lns4.3/tensor",
+     "lns3.5/tensor", "posit8", "posit6(es=2)/tensor", "pow4(a=0.5)/g32*e8m0", "lns4.3/g32*e8m0"],
+)  # fmt: skip
+@pytest.mark.parametrize("seed", [0, 1])
+def test_formats_that_do_not_turn_half_way_lie_within_the_bound(text, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_t(3, (64, 128)) if seed else rng.standard_normal((64, 128))
+    x = x.astype(np.float32)
+    exact = wb.metrics.error(x, text)
+    found = wb.sketch(x, schemes=(text,)).error(text)
+    assert abs(found.sqnr - exact.sqnr) <= found.bound + 1e-9
+    assert found.bound < 0.3

@@ -2,8 +2,9 @@
 
 A bin holds magnitudes from `low` to `low + width`; its weight and the first two moments about
 `low` are known. Where all of a bin becomes one value, its error is exact. Where a decision
-threshold t cuts it, the error is that of the lower value less 2 d P with P the sum of (x - t)
-above t, and P is bounded by parabolas and chords that lie under and over (x - t)+ on the bin,
+threshold t cuts it, the error is that of the lower value less 2 d (P + (t - m) N) with P the sum
+of (x - t) above t, N how many values these are, and m the middle of both values, which t need not
+be. P is bounded by parabolas and chords that lie under and over (x - t)+ on the bin, N by the mean,
 whatever the values in it are; the estimate takes a density that is linear in the bin and has its
 mean.
 """
@@ -50,6 +51,18 @@ def _excess(weight, first, second, width, t):
     usual = 0.5 * (1 - share) ** 2 + tilt * (1 / 6 + share**3 / 3 - share * share / 2)
     most = max(most, least)
     return least, most, min(most, max(least, weight * width * usual))
+
+
+@jit
+def _number(weight, first, width, t):
+    """Bounds and an estimate of how many values of a bin lie above t; all about its lower edge."""
+    most = min(weight, first / t) if t > 0 else weight
+    least = max(0.0, (first - weight * t) / (width - t)) if t < width else 0.0
+    share = t / width
+    tilt = min(1.0, max(-1.0, 6 * first / weight / width - 3))
+    usual = weight * (1 - share + tilt * (share - share * share))
+    most = max(most, least)
+    return least, most, min(most, max(least, usual))
 
 
 @jit
@@ -105,6 +118,12 @@ def _several_values(out, weight, first, second, low, width, scale, thresholds, v
         one = second + 2 * gap * first + weight * gap * gap
         t = thresholds[start] * scale - low
         least, most, usual = _excess(weight, first, second, width, t)
+        off = (thresholds[start] - 0.5 * (values[start] + values[stop])) * scale
+        if off != 0:
+            fewest, many, number = _number(weight, first, width, t)
+            least += off * (fewest if off > 0 else many)
+            most += off * (many if off > 0 else fewest)
+            usual += off * number
         error = max(0.0, one - 2 * d * usual)
         out[LOWER] = max(0.0, one - 2 * d * most)
         out[UPPER] = max(0.0, one - 2 * d * least)
