@@ -74,7 +74,8 @@ class Picture:
 
 def sketched(source: Source, schemes: Sequence[Any], rounding: str, shift: float) -> Picture:
     """The numbers of a state, read from the tensor's sketch."""
-    measured = [_sketched(source, scheme, rounding, shift) for scheme in schemes]
+    quick = source.quick
+    measured = [_sketched(source, scheme, rounding, shift, quick) for scheme in schemes]
     return Picture(
         source,
         reading.histogram(source),
@@ -86,8 +87,11 @@ def sketched(source: Source, schemes: Sequence[Any], rounding: str, shift: float
 
 
 @lru_cache(maxsize=96)
-def _sketched(source: Source, scheme: Any, rounding: str, shift: float) -> Measured:
-    """One scheme, from the sketch; kept, so that a change redoes only the schemes it touches."""
+def _sketched(source: Source, scheme: Any, rounding: str, shift: float, quick: bool) -> Measured:
+    """One scheme, from the sketch; kept, so that a change redoes only the schemes it touches.
+
+    Whether the values are at hand by now is part of what it is kept under.
+    """
     return reading.measured(source, scheme, rounding, shift)
 
 
