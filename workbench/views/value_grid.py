@@ -116,8 +116,8 @@ _Y_AXES: dict[str, dict[str, Any]] = {
     },
     "strips": {"showgrid": False, "zeroline": False, "ticks": "", "fixedrange": True},
     "step": {
-        "title": {"text": "step ÷ value"}, "range": [-9.5, 0.5], "tickmode": "array",
-        "tickvals": [-8, -4, 0], "ticktext": ["0.4 %", "6 %", "100 %"],
+        "title": {"text": "step ÷ value"}, "type": "log", "range": [-2.86, 0.15],
+        "tickmode": "array", "tickvals": [2**-8, 2**-4, 1], "ticktext": ["0.4 %", "6 %", "100 %"],
         "zeroline": False, "fixedrange": True,
     },
 }  # fmt: skip
@@ -233,14 +233,14 @@ def _sawtooth(grid: Grid, look: style.Identity, axis: ValueAxis) -> Any:
     x = axis.samples(481)
     x = x[(x >= grid.min) & (x <= grid.max)]
     with np.errstate(divide="ignore", over="ignore"):
-        ratio = np.minimum(np.log2(grid.step(x) / np.abs(x)), 1.0)
+        ratio = np.minimum(grid.step(x) / np.abs(x), 2.0)
     return style.trace(
         "scatter",
         x=axis.position(x), y=ratio, mode="lines", yaxis="y",
         line={"color": look.colour, "width": 1.6, "dash": look.dash},
-        customdata=np.column_stack([x, np.exp2(ratio)]),
-        hovertemplate=f"<b>{grid.label}</b> at %{{customdata[0]:.4g}}<br>"
-        "step %{customdata[1]:.2%} of the value<extra></extra>",
+        customdata=x,
+        hovertemplate=f"<b>{grid.label}</b> at %{{customdata:.4g}}<br>"
+        "step %{y:.2%} of the value<extra></extra>",
         name=f"{grid.label} step", meta={"scheme": grid.label},
     )  # fmt: skip
 
