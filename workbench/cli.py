@@ -10,8 +10,8 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from workbench._files import replacing
 from workbench.errors import WorkbenchError
 
 
@@ -163,11 +163,9 @@ def _conformance(options: argparse.Namespace) -> None:
     if options.json:
         _print_json(conformance.records(results))
     elif options.write:
-        path = Path(options.write)
-        spare = path.with_name(path.name + ".part")
-        spare.write_text(conformance.markdown(results), "utf-8")
-        spare.replace(path)
-        print(path)
+        with replacing(options.write) as spare:
+            spare.write_text(conformance.markdown(results), "utf-8")
+        print(options.write)
     else:
         print(conformance.markdown(results))
 

@@ -75,7 +75,7 @@ def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
         raise OSError("the disk is full")
 
     monkeypatch.setattr(safetensors.numpy, "save_file", half)
-    with pytest.raises(OSError, match="the disk is full"):
+    with pytest.raises(WorkbenchError, match="the disk is full"):
         wb.scheme("int8/g32").quantize(X).save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

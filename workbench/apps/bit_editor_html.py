@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import html
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from .._files import replacing
 from ..errors import WorkbenchError
 from ..explorers.bit_blocks import NAMED
 from ..explorers.bit_codes import bits_of, canonical, offered
@@ -58,7 +57,9 @@ def write_bit_editor(
     if not path.parent.is_dir():
         raise WorkbenchError(str(path), "its folder does not exist", f"mkdir {path.parent}")
     editor = state if isinstance(state, BitEditor) else BitEditor(**(state or {}))
-    _write(path, bit_editor_html(editor, formats))
+    text = bit_editor_html(editor, formats)
+    with replacing(path) as spare:
+        spare.write_text(text, "utf-8")
     return path
 
 
@@ -85,17 +86,3 @@ def bit_editor_html(editor: BitEditor, formats: Sequence[str] | None = None) -> 
         f"<body><h1>{html.escape(TITLE)}</h1><main></main>"
         f"<script>const SUPPLIES = {data};{script()}{host}</script></body></html>"
     )
-
-
-def _write(path: Path, text: str) -> None:
-    """Write under a temporary name in the same folder, then rename."""
-    try:
-        handle, spare = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(spare, 0o644)
-        os.replace(spare, path)
-    except OSError as problem:
-        raise WorkbenchError(
-            str(path), f"cannot be written ({problem.strerror})", "choose another folder"
-        ) from problem

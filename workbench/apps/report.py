@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .._files import replacing
 from ..errors import WorkbenchError
 from ..explorers.format_explorer import FormatExplorer
 from ..views.channel_fan import fan_axis
@@ -60,7 +59,9 @@ def write_report(
     if exact:
         explorer.refine(lambda: None, delay=0)
         explorer.wait(600)
-    _write(path, report_html(explorer))
+    text = report_html(explorer)
+    with replacing(path) as spare:
+        spare.write_text(text, "utf-8")
     return path
 
 
@@ -170,17 +171,3 @@ def _json(data: Any) -> str:
 
 def _asset(name: str) -> str:
     return (files(__package__) / "data" / name).read_text("utf-8")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write under a temporary name in the same folder, then rename."""
-    try:
-        handle, spare = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(spare, 0o644)
-        os.replace(spare, path)
-    except OSError as problem:
-        raise WorkbenchError(
-            str(path), f"cannot be written ({problem.strerror})", "choose another folder"
-        ) from problem

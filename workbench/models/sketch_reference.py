@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench import models
+from workbench._files import replacing
 from workbench.models.capture import capture_inputs
 from workbench.models.shipped_sketches import INDEX
 from workbench.sketches import Sketch, sketch
@@ -57,17 +57,18 @@ def write(archive: Path) -> list[dict]:
     rows: list[dict] = []
     stored: dict[int, tuple[str, np.ndarray]] = {}  # holds the arrays, so that no id comes twice
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".sketches-") as temporary:
-        whole = Path(temporary) / archive.name
-        with zipfile.ZipFile(whole, "w") as file:
-            for kind, source in (("weight", weights()), ("activation", activations())):
-                for name, array in source:
-                    if id(array) not in stored:
-                        stored[id(array)] = f"{name}.safetensors", array
-                        _add(file, f"{name}.safetensors", _saved(sketched(name, array), temporary))
-                    rows.append(_row(name, kind, array, stored[id(array)][0]))
-            _add(file, INDEX, json.dumps(rows).encode())
-        os.replace(whole, archive)
+    with (
+        replacing(archive) as whole,
+        tempfile.TemporaryDirectory() as temporary,
+        zipfile.ZipFile(whole, "w") as file,
+    ):
+        for kind, source in (("weight", weights()), ("activation", activations())):
+            for name, array in source:
+                if id(array) not in stored:
+                    stored[id(array)] = f"{name}.safetensors", array
+                    _add(file, f"{name}.safetensors", _saved(sketched(name, array), temporary))
+                rows.append(_row(name, kind, array, stored[id(array)][0]))
+        _add(file, INDEX, json.dumps(rows).encode())
     return rows
 
 

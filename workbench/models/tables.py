@@ -6,10 +6,10 @@ a file, so that running the command again replaces them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+from workbench._files import replacing
 from workbench.errors import WorkbenchError
 
 BEGIN = "<!-- begin: workbench models table -->"
@@ -80,9 +80,8 @@ def write_table(path: str | Path, table: str) -> None:
         raise WorkbenchError(
             str(path), "the place for the table is not marked", f"put {BEGIN} and {END} into it"
         )
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as spare:
+        spare.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
 
 
 def main_list() -> str:

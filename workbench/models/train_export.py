@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors.torch import save
 
+from workbench._files import replacing
 from workbench.models import DATA, train_data
 from workbench.models.evaluate import evaluate
 from workbench.models.reference import ReferenceModel
@@ -81,6 +81,5 @@ def _losses(model: ReferenceModel, corpus: train_data.Corpus) -> dict:
 
 
 def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name("." + path.name)
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    with replacing(path) as spare:
+        spare.write_bytes(data)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._files import replacing
 from ..errors import WorkbenchError
 from .layout import Layout
 
@@ -161,15 +160,8 @@ class QuantizedTensor:
             parts["zeros"] = self.packed_zeros
         about = {"scheme": str(self.scheme), "shape": self.shape, "axis": self.axis}
         metadata = {"workbench": json.dumps(about | {"whole": float(self.whole).hex()})}
-        path = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        os.close(handle)
-        try:
-            save_file(parts, temporary, metadata)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with replacing(path) as spare:
+            save_file(parts, spare, metadata)
 
     @staticmethod
     def load(path: str | os.PathLike) -> QuantizedTensor:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._files import replacing
 from ..errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -23,23 +22,9 @@ def save_arrays(kind: str, arrays: dict[str, np.ndarray], about: dict, path: str
     from safetensors.numpy import save_file
 
     header = {"kind": kind, "version": VERSION, **about}
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    os.close(handle)
-    try:
-        parts = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-        save_file(parts, temporary, {"workbench": json.dumps(header, sort_keys=True)})
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    parts = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    with replacing(path) as spare:
+        save_file(parts, spare, {"workbench": json.dumps(header, sort_keys=True)})
 
 
 def load_arrays(kind: str, path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

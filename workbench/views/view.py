@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .._files import replacing
 from ..errors import WorkbenchError, unknown
 from .style import CONFIG, theme
 
@@ -168,9 +169,8 @@ class View:
             content = self._picture(kind)
         else:
             content = (self.csv() if kind == "csv" else self.html()).encode()
-        spare = path.with_name(path.name + ".part")
-        spare.write_bytes(content)
-        spare.replace(path)
+        with replacing(path) as spare:
+            spare.write_bytes(content)
         return path
 
     def _picture(self, kind: str) -> bytes:
