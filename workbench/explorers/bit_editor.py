@@ -12,17 +12,18 @@ from typing import Any, ClassVar
 
 import param
 
-from ..errors import WorkbenchError, nearest
+from ..errors import WorkbenchError
 from . import bit_links
 from .bit_blocks import NAMED, Block, default_block
 from .bit_codes import as_hex, bits_of, canonical, checked_code, decode, encode, offered
 from .bit_descriptors import F32, descriptor
+from .state import State
 
 MOST_COMPARED = 8
 FIRST_VALUE = 3.14159
 
 
-class BitEditor(param.Parameterized):
+class BitEditor(State):
     """State of the bit-field editor, and what it shows as numbers.
 
     Args:
@@ -41,6 +42,8 @@ class BitEditor(param.Parameterized):
         >>> editor = BitEditor(format="e4m3fn", code=0x44, compare=["e2m1", "int8"])
         >>> editor.value, editor.link()
         (3.0, '?format=e4m3fn&code=0x44&compare=e2m1,int8')
+        >>> BitEditor.from_link("#f=e4m3fn&c=0x44").value
+        3.0
     """
 
     format = param.String(F32)
@@ -50,42 +53,22 @@ class BitEditor(param.Parameterized):
     scale = param.Integer(None, allow_None=True)
     elements = param.List(None, item_type=int, allow_None=True)
     theme = param.Selector(default="light", objects=["light", "dark"])
-    problem = param.String("", doc="why the last change was refused; empty when it was not")
 
     STATE: ClassVar[tuple[str, ...]] = (
         "format", "code", "compare", "block", "scale", "elements", "theme",
     )  # fmt: skip
+    CALLED: ClassVar[str] = "editor"
 
     def __init__(self, **state: Any):
-        if "format" in state:
-            state = {"code": None} | state
-        super().__init__(**self._checked({**self._defaults(), **state}, FIRST_VALUE))
+        super().__init__(**({"code": None} if "format" in state else {}) | state)
 
     @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        return {name: cls.param[name].default for name in cls.STATE}
-
-    @classmethod
-    def _checked(cls, state: Mapping[str, Any], value: float) -> dict[str, Any]:
-        """The state in canonical form, a missing code being that of `value`."""
-        for name in state:
-            if name not in cls.STATE:
-                close = nearest(name, cls.STATE) or list(cls.STATE)
-                raise WorkbenchError(
-                    f"{name!r}", "the editor has no such state", f"write {' or '.join(close)}"
-                )
-        format = canonical(state["format"])
-        if state["theme"] not in ("light", "dark"):
-            raise WorkbenchError(f"theme {state['theme']!r}", "there are two", "write light")
-        code = state["code"]
-        code = _nearest_code(format, value) if code is None else checked_code(format, code)
-        return {
-            "format": format,
-            "code": code,
-            "compare": _compared(state["compare"]),
-            **_block(state["block"], state["scale"], state["elements"]),
-            "theme": state["theme"],
-        }
+    def _canonical(cls, state: dict[str, Any]) -> dict[str, Any]:
+        format, code = canonical(state["format"]), state["code"]
+        code = _nearest_code(format, FIRST_VALUE) if code is None else checked_code(format, code)
+        compare = _compared(state["compare"])
+        block = _block(state["block"], state["scale"], state["elements"])
+        return {**state, "format": format, "code": code, "compare": compare, **block}
 
     def set(self, **changes: Any) -> str:
         """Change the state all at once, or not at all; returns why it was refused, or "".
@@ -99,23 +82,17 @@ class BitEditor(param.Parameterized):
             >>> editor.set(format="int8"), editor.code
             ('', 3)
         """
-        fresh: dict[str, Any] = {}
-        if "format" in changes:
-            fresh["code"] = None
-        if changes.get("block", self.block) != self.block:
-            fresh |= {"scale": None, "elements": None}
-        try:
-            checked = self._checked({**self.state, **fresh, **changes}, self.value)
-        except WorkbenchError as refusal:
-            self.problem = str(refusal)
-            return self.problem
-        self.param.update(**checked, problem="")
-        return ""
+        return self._take(lambda: self._checked({**self.state, **self._completed(changes)}))
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """The state as plain values."""
-        return {name: getattr(self, name) for name in self.STATE}
+    def _completed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """A change with what follows from it: a format's code, a block's scale and elements."""
+        completed = dict(changes)
+        if {"format", "code"} & set(changes) and changes.get("code") is None:
+            format = canonical(changes.get("format", self.format))
+            completed["code"] = _nearest_code(format, self.value)
+        if changes.get("block", self.block) != self.block:
+            completed = {"scale": None, "elements": None} | completed
+        return completed
 
     @property
     def value(self) -> float:
@@ -211,22 +188,9 @@ class BitEditor(param.Parameterized):
         return bit_links.to_query(self.state, self._defaults(), bit_links.HASH, "#")
 
     @classmethod
-    def from_link(cls, link: str) -> BitEditor:
-        """The editor that `link()` or `hash()` came from.
-
-        Example:
-            >>> BitEditor.from_link("#f=e4m3fn&c=0x44").value
-            3.0
-        """
-        return cls(**bit_links.from_query(link))
-
-    def follow(self, link: str) -> str:
-        """Take over the state of a link; returns why it was refused, or ""."""
-        try:
-            return self.set(**{**self._defaults(), **self.from_link(link).state})
-        except WorkbenchError as refusal:
-            self.problem = str(refusal)
-            return self.problem
+    def _read(cls, link: str) -> dict[str, Any]:
+        found = bit_links.from_query(link)
+        return cls._defaults() | ({"code": None} if "format" in found else {}) | found
 
 
 def _nearest_code(format: str, value: float) -> int:

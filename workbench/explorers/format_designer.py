@@ -6,24 +6,25 @@ the format explorer, and its spec text works wherever a scheme does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import param
 
-from ..errors import WorkbenchError, nearest
+from ..errors import WorkbenchError
 from ..schemes import Scheme, parse
 from ..views.axis import ValueAxis
 from ..views.view import View, ViewSpec
-from . import designer_parts, links, sources
+from . import designer_parts, sources
 from .designer_parts import KINDS, TOPS
 from .picture import Picture, sketched
+from .state import State
 
 _BITS = {"exponent": (0, 8), "mantissa": (0, 10), "bias_shift": (-16, 16), "width": (1, 16)}
 
 
-class FormatDesigner(param.Parameterized):
+class FormatDesigner(State):
     """State, numbers and pictures of the format designer.
 
     Args:
@@ -48,6 +49,12 @@ class FormatDesigner(param.Parameterized):
         >>> designer = FormatDesigner(source="synthetic:gaussian,65536,0", exponent=3, mantissa=2)
         >>> designer.spec_text, designer.rows()[0]["gates"]
         ('e3m2/g32', 435)
+        >>> designer.set(kind="codebook", values="-1, 0, 1"), designer.spec_text
+        ('', 'codebook(-1,0,1)/g32')
+        >>> designer.set(granularity="g0").count("→"), designer.granularity
+        (2, 'g32')
+        >>> FormatDesigner.from_link("?kind=integer&width=5&granularity=g64").spec_text
+        'int5/g64'
     """
 
     source = param.String("weight:layers.0.mlp.down_proj.weight")
@@ -64,15 +71,15 @@ class FormatDesigner(param.Parameterized):
     schemes = param.List(["nf4/g32", "int4/g32"], item_type=str)
     axis = param.Selector(default="linear", objects=["linear", "symlog2"])
     theme = param.Selector(default="light", objects=["light", "dark"])
-    problem = param.String("", doc="why the last change was refused; empty when it was not")
 
     STATE: ClassVar[tuple[str, ...]] = (
         "source", "kind", "exponent", "mantissa", "bias_shift", "top", "subnormals", "signed",
         "width", "values", "granularity", "schemes", "axis", "theme",
     )  # fmt: skip
+    CALLED: ClassVar[str] = "designer"
 
     def __init__(self, **state: Any):
-        super().__init__(**self._checked({**self._defaults(), **state}))
+        super().__init__(**state)
         self._last: tuple[tuple, Picture] | None = None
 
     @classmethod
@@ -90,59 +97,20 @@ class FormatDesigner(param.Parameterized):
         return cls(source=sources.keep(x), **state)
 
     @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        return {name: cls.param[name].default for name in cls.STATE}
-
-    @classmethod
-    def _checked(cls, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The state in canonical form; anything that cannot be raises `WorkbenchError`."""
-        for name in state:
-            if name not in cls.STATE:
-                close = nearest(name, cls.STATE) or list(cls.STATE)
-                raise WorkbenchError(
-                    f"{name!r}", "the designer has no such state", f"write {' or '.join(close)}"
-                )
+    def _canonical(cls, state: dict[str, Any]) -> dict[str, Any]:
         checked = {**state, "source": sources.find(state["source"]).text}
         for name in (*_BITS, "subnormals", "signed"):
             checked[name] = designer_parts.plain(name, state[name])
         checked["values"] = designer_parts.values_of(state["values"])
         checked["granularity"] = str(state["granularity"]).strip().lstrip("/")
         checked["schemes"] = designer_parts.references(state["schemes"])
-        for name in cls.STATE:
-            try:
-                cls.param[name]._validate(checked[name])
-            except (ValueError, TypeError) as problem:
-                default = cls.param[name].default
-                raise WorkbenchError(
-                    f"{name} = {checked[name]!r}", str(problem), f"write {default!r}"
-                ) from None
-        designer_parts.scheme_of(checked)
         return checked
 
-    def set(self, **changes: Any) -> str:
-        """Change the state all at once, or not at all; returns why it was refused, or "".
-
-        Example:
-            >>> designer = FormatDesigner(source="synthetic:uniform,256,0")
-            >>> designer.set(kind="codebook", values="-1, 0, 1"), designer.spec_text
-            ('', 'codebook(-1,0,1)/g32')
-            >>> designer.set(granularity="g0").count("→"), designer.granularity
-            (2, 'g32')
-        """
-        return self._take(lambda: self._checked({**self.state, **changes}))
-
-    def _take(self, checked: Callable[[], dict[str, Any]]) -> str:
-        """Take over a state; returns why it was refused, or ""."""
-        try:
-            self.param.update(**checked(), problem="")
-        except WorkbenchError as refusal:
-            self.problem = str(refusal)
-        return self.problem
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """The state as plain values."""
-        return {name: getattr(self, name) for name in self.STATE}
+    @classmethod
+    def _checked(cls, state: Mapping[str, Any]) -> dict[str, Any]:
+        checked = super()._checked(state)
+        designer_parts.scheme_of(checked)
+        return checked
 
     @property
     def tensor(self) -> sources.Source:
@@ -279,21 +247,6 @@ class FormatDesigner(param.Parameterized):
 
     def link(self) -> str:
         """The state as the query string of a permalink; empty for the default state."""
-        query = links.to_query(self.state, self._defaults())
-        if not self.schemes:
-            query = f"{query}&scheme=".lstrip("&")
-        return f"?{query}" if query else ""
-
-    @classmethod
-    def from_link(cls, link: str) -> FormatDesigner:
-        """The designer that `link()` came from.
-
-        Example:
-            >>> FormatDesigner.from_link("?kind=integer&width=5&granularity=g64").spec_text
-            'int5/g64'
-        """
-        return cls(**links.from_query(link, cls._defaults()))
-
-    def follow(self, link: str) -> str:
-        """Take over the state of a link; returns why it was refused, or ""."""
-        return self._take(lambda: self.from_link(link).state)
+        if self.schemes:
+            return super().link()
+        return f"{super().link() or '?'}&scheme=".replace("?&", "?")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import param
 
-from ..errors import WorkbenchError, nearest
+from ..errors import WorkbenchError
 from ..formats import ROUNDINGS
 from ..schemes import parse
 from ..views.axis import ValueAxis
@@ -24,6 +24,7 @@ from ..views.view import View, ViewSpec
 from . import links, sources
 from .background import Newest
 from .picture import Picture, exactly, sketched
+from .state import State
 
 MOST_SCHEMES = 4
 MOST_SHIFT = 8.0
@@ -35,7 +36,7 @@ VIEWS: dict[str, Callable[..., View]] = {
 }
 
 
-class FormatExplorer(param.Parameterized):
+class FormatExplorer(State):
     """State, numbers and pictures of the format explorer.
 
     Args:
@@ -58,6 +59,8 @@ class FormatExplorer(param.Parameterized):
         >>> rows = explorer.figures()["metrics_table"].data()
         >>> [row["scheme"] for row in rows], rows[0]["SQNR (dB)"] > rows[1]["SQNR (dB)"]
         (['int8/tensor', 'int4/tensor'], True)
+        >>> FormatExplorer.from_link("?source=synthetic%3Auniform%2C256%2C0&shift=1").shift
+        1.0
     """
 
     source = param.String("weight:layers.0.mlp.down_proj.weight")
@@ -71,7 +74,6 @@ class FormatExplorer(param.Parameterized):
     channel = param.Integer(None, allow_None=True, bounds=(0, None))
     sort = param.Selector(default="size", objects=["size", "index"])
     theme = param.Selector(default="light", objects=["light", "dark"])
-    problem = param.String("", doc="why the last change was refused; empty when it was not")
 
     STATE: ClassVar[tuple[str, ...]] = (
         "source", "schemes", "rounding", "shift", "axis", "window", "selection", "probe",
@@ -79,8 +81,7 @@ class FormatExplorer(param.Parameterized):
     )  # fmt: skip
 
     def __init__(self, **state: Any):
-        checked = self._checked({**self._defaults(), **state})
-        super().__init__(**checked)
+        super().__init__(**state)
         self._exact: dict[tuple, Picture] = {}
         self._last: tuple[tuple, Picture] | None = None
         self._newest = Newest()
@@ -105,36 +106,15 @@ class FormatExplorer(param.Parameterized):
         return cls(**state)
 
     @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        return {name: cls.param[name].default for name in cls.STATE}
-
-    @classmethod
-    def _checked(cls, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The state in canonical form; anything that cannot be raises `WorkbenchError`."""
-        for name in state:
-            if name not in cls.STATE:
-                close = nearest(name, cls.STATE) or list(cls.STATE)
-                raise WorkbenchError(
-                    f"{name!r}", "the explorer has no such state", f"write {' or '.join(close)}"
-                )
+    def _canonical(cls, state: dict[str, Any]) -> dict[str, Any]:
         found = sources.find(state["source"])
-        checked = {**state, "source": found.text, "schemes": _schemes(state["schemes"])}
-        checked["selection"] = _selection(state["selection"])
         channel, channels = state["channel"], found.channels
         if channel is not None and not 0 <= channel < channels:
             raise WorkbenchError(
                 f"channel {channel}", f"{found.label} has {channels}", f"write 0 to {channels - 1}"
             )
-        for name in cls.STATE:
-            try:
-                cls.param[name]._validate(checked[name])
-            except (ValueError, TypeError) as problem:
-                raise WorkbenchError(
-                    f"{name} = {checked[name]!r}",
-                    str(problem),
-                    f"write {cls.param[name].default!r}",
-                ) from None
-        return checked
+        schemes, selection = _schemes(state["schemes"]), _selection(state["selection"])
+        return {**state, "source": found.text, "schemes": schemes, "selection": selection}
 
     def set(self, **changes: Any) -> str:
         """Change the state all at once, or not at all; returns why it was refused, or "".
@@ -146,20 +126,14 @@ class FormatExplorer(param.Parameterized):
             >>> explorer.schemes
             ['int8/tensor']
         """
-        try:
-            checked = self._checked({**self.state, **changes})
-        except WorkbenchError as refusal:
-            self.problem = str(refusal)
-            return self.problem
+        return self._take(lambda: self._changed(changes))
+
+    def _changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """The state after a change; another tensor has other channels and values."""
+        checked = self._checked({**self.state, **changes})
         if checked["source"] != self.source and "channel" not in changes:
             checked |= {"channel": None, "selection": None, "probe": None}
-        self.param.update(**checked, problem="")
-        return ""
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """The state as plain values."""
-        return {name: getattr(self, name) for name in self.STATE}
+        return checked
 
     @property
     def tensor(self) -> sources.Source:
@@ -252,30 +226,6 @@ class FormatExplorer(param.Parameterized):
     def code(self) -> str:
         """Python that redoes it."""
         return links.code_of(self.state, self._defaults(), self.tensor.shape)
-
-    def link(self) -> str:
-        """The state as the query string of a permalink; empty for the default state."""
-        query = links.to_query(self.state, self._defaults())
-        return f"?{query}" if query else ""
-
-    @classmethod
-    def from_link(cls, link: str) -> FormatExplorer:
-        """The explorer that `link()` came from.
-
-        Example:
-            >>> FormatExplorer.from_link("?source=synthetic%3Auniform%2C256%2C0&shift=1").shift
-            1.0
-        """
-        return cls(**links.from_query(link, cls._defaults()))
-
-    def follow(self, link: str) -> str:
-        """Take over the state of a link; returns why it was refused, or ""."""
-        try:
-            state = links.from_query(link, self._defaults())
-        except WorkbenchError as refusal:
-            self.problem = str(refusal)
-            return self.problem
-        return self.set(**state)
 
 
 def _schemes(texts: Any) -> list[str]:
