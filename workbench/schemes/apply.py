@@ -137,8 +137,13 @@ class Chosen(NamedTuple):
     whole: float
 
 
-def choose_scales(scheme: Scheme, rows: np.ndarray, layout: Layout) -> Chosen:
-    """The scales, and zero points where the scheme has them, of a (rows, cols) array."""
+def choose_scales(
+    scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float | None = None
+) -> Chosen:
+    """The scales, and zero points where the scheme has them, of a (rows, cols) array.
+
+    `whole` is the tensor's own scale of two levels where it is known already.
+    """
     from . import ranges
 
     if scheme.scale.mean:
@@ -146,8 +151,8 @@ def choose_scales(scheme: Scheme, rows: np.ndarray, layout: Layout) -> Chosen:
     if scheme.parts:
         return Chosen(*ranges.by_part(scheme, rows, layout), 1.0)
     if scheme.scale.zero_point:
-        return Chosen(*ranges.asymmetric(scheme, rows, layout))
-    whole = whole_scale(scheme, rows)
+        return Chosen(*ranges.asymmetric(scheme, rows, layout, whole))
+    whole = whole_scale(scheme, rows) if whole is None else whole
     search = {
         "absmax": block_scales, "percentile": ranges.by_percentile, "mse": ranges.by_mse,
         "absmean": ranges.by_unit, "std": ranges.by_unit,

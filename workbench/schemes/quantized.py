@@ -15,6 +15,7 @@ from ..errors import WorkbenchError
 from .layout import Layout
 
 if TYPE_CHECKING:
+    from .fitted import Fitted
     from .scheme import Scheme
 
 
@@ -217,33 +218,29 @@ def _check_parts(q: QuantizedTensor) -> None:
 def quantize(scheme: Scheme, x: Any, axis: int, rounding: str, seed: int) -> QuantizedTensor:
     """Quantize an array or tensor under a scheme; see `Scheme.quantize`."""
     from ..kernels import arrays
+    from .fitted import fit
+
+    values = arrays.to_numpy(x.cpu() if arrays.on_device(x) else x)
+    return packed(fit(scheme, values, axis), values, rounding, seed)
+
+
+def packed(fitted: Fitted, values: np.ndarray, rounding: str, seed: int) -> QuantizedTensor:
+    """Values of the fitted array's shape as packed codes under its scales."""
     from ..kernels.packing import pack
     from . import apply
 
-    values = arrays.to_numpy(x.cpu() if arrays.on_device(x) else x)
-    bits = scheme.format.bits
-    if scheme.scale is None:
-        return QuantizedTensor(
-            scheme, values.shape, axis, pack(scheme.format.encode(values, rounding, seed), bits)
-        )
-    layout = Layout.of(values.shape, axis, scheme.scale)
-    rows = layout.to_rows(values)
-    scales, zeros, whole = apply.choose_scales(scheme, rows, layout)
-    spread = None if zeros is None else layout.spread(zeros)
+    scheme, bits, shape, axis = fitted.scheme, fitted.scheme.format.bits, fitted.shape, fitted.axis
+    if fitted.chosen is None:
+        codes = scheme.format.encode(values, rounding, seed)
+        return QuantizedTensor(scheme, shape, axis, pack(codes, bits))
+    rows, (scales, zeros, whole) = fitted.layout.to_rows(values), fitted.chosen
     if np.isnan(scales).any() or (not scheme.element.has_nan and np.isnan(rows).any()):
         _check_special(scheme, rows, scales)
-    rounded = apply.scaled_values(scheme, rows, layout.spread(scales), spread, rounding, seed)
+    rounded = apply.scaled_values(scheme, rows, fitted.scales, fitted.zeros, rounding, seed)
     rounded = np.nan_to_num(rounded, nan=0.0) if np.isnan(scales).any() else rounded
-    codes = _codes(scheme, rounded, spread)
-    return QuantizedTensor(
-        scheme,
-        values.shape,
-        axis,
-        pack(codes, bits),
-        _stored(scheme, scales, whole),
-        whole,
-        None if zeros is None else _extra(scheme, zeros),
-    )
+    codes = pack(_codes(scheme, rounded, fitted.zeros), bits)
+    extra = None if zeros is None else _extra(scheme, zeros)
+    return QuantizedTensor(scheme, shape, axis, codes, _stored(scheme, scales, whole), whole, extra)
 
 
 def _codes(scheme: Scheme, rounded: np.ndarray, choice: np.ndarray | None) -> np.ndarray:

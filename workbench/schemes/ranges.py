@@ -134,14 +134,14 @@ def _errors(
 
 
 def asymmetric(
-    scheme: Scheme, rows: np.ndarray, layout: Layout
+    scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float | None = None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Scales, zero points and the tensor's own scale; each block's range includes zero.
 
     scale = (max - min) / (codes - 1), zero point = the code of 0, rounded to even and clamped.
     """
     low, high = _extent(scheme, rows, layout)
-    whole = _whole(scheme, high - low)
+    whole = _whole(scheme, high - low) if whole is None else whole
     best = affine(scheme, low, high, whole)
     if scheme.scale.range.kind != "mse":
         return *best, whole

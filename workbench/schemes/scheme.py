@@ -15,6 +15,7 @@ from .scale import RULES, Scale
 
 if TYPE_CHECKING:
     from ..kernels.scales import ScaleRule
+    from .fitted import Fitted
     from .quantized import QuantizedTensor
 
 
@@ -207,6 +208,24 @@ class Scheme:
         from .quantized import quantize
 
         return quantize(self, x, axis, rounding, seed)
+
+    def fit(self, x: Any, axis: int = -1, whole: float | None = None) -> Fitted:
+        """The scheme with the scales of `x` chosen, to round with them again and again.
+
+        Args:
+            x: array or tensor on the CPU.
+            axis: the axis along which values share scales.
+            whole: the tensor's own scale of two levels, where `x` is a part of that tensor.
+
+        Example:
+            >>> import workbench as wb
+            >>> wb.scheme("int8/tensor").fit([1.27]).round(np.array([0.014]))
+            array([0.01])
+        """
+        from ..kernels import arrays
+        from .fitted import fit
+
+        return fit(self, arrays.to_numpy(x), axis, whole)
 
     def bits_per_value(self, shape: tuple[int, ...], axis: int = -1) -> float:
         """Stored bits a value for an array of `shape`: codes, scales and zero points.
