@@ -151,7 +151,7 @@ def choose_scales(
     if scheme.parts:
         return Chosen(*ranges.by_part(scheme, rows, layout), 1.0)
     if scheme.scale.zero_point:
-        return Chosen(*ranges.asymmetric(scheme, rows, layout, whole))
+        return ranges.asymmetric(scheme, rows, layout, whole)
     whole = whole_scale(scheme, rows) if whole is None else whole
     search = {
         "absmax": block_scales, "percentile": ranges.by_percentile, "mse": ranges.by_mse,

@@ -6,7 +6,7 @@ second can be repeated: column by column, on other values, or on values moved by
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -72,21 +72,15 @@ class Fitted:
         rounded = apply.round_scaled(self.scheme, rows, self.scales, self.zeros, rounding, seed)
         return self.layout.from_rows(rounded)
 
-    def columns(self, start: int, stop: int) -> Columns:
-        """The rounding of some columns of a 2-D array whose rows are the array's."""
-        some = slice(start, stop)
-        return Columns(self.scheme, *(_part(each, some) for each in (self.scales, self.zeros)))
+    def region(self, rows: slice, columns: slice) -> Region:
+        """The rounding of a part of a 2-D array.
 
-    def with_columns(self, start: int, other: Fitted) -> Fitted:
-        """The same with the scales of another array's blocks in place of those from `start` on."""
-        block = start // self.layout.size
-        those = slice(block, block + other.chosen.scales.shape[1])
-        scales, zeros = self.chosen.scales.copy(), self.chosen.zeros
-        scales[:, those] = other.chosen.scales
-        if zeros is not None:
-            zeros = zeros.copy()
-            zeros[:, those] = other.chosen.zeros
-        return replace(self, chosen=Chosen(scales, zeros, self.chosen.whole))
+        Args:
+            rows: a slice, or places.
+            columns: likewise.
+        """
+        parts = (_part(each, rows, columns) for each in (self.scales, self.zeros))
+        return Region(self.scheme, *parts)
 
     def quantize(
         self, x: np.ndarray, rounding: str = "nearest_even", seed: int = 0
@@ -98,12 +92,12 @@ class Fitted:
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
-    """Columns of a 2-D array under chosen scales.
+class Region:
+    """A part of a 2-D array under chosen scales.
 
     Attributes:
         scheme: what values are rounded under.
-        scales, zeros: broadcastable to the columns.
+        scales, zeros: broadcastable to the part.
     """
 
     scheme: Scheme
@@ -111,7 +105,7 @@ class Columns:
     zeros: np.ndarray | None
 
     def round(self, values: np.ndarray) -> np.ndarray:
-        """The nearest values that the scheme has, of (rows, columns)."""
+        """The nearest values that the scheme has."""
         if self.scheme.scale is None:
             return self.scheme.format.round(values)
         return apply.round_scaled(self.scheme, values, self.scales, self.zeros)
@@ -124,8 +118,9 @@ class Columns:
         Example:
             >>> import workbench as wb
             >>> fitted = wb.scheme("e2m1/tensor").fit(np.array([[6.0, 0.7]]))
-            >>> [part.tolist() for part in fitted.columns(0, 2).neighbours(np.array([[6.0, 0.7]]))]
-            [[[6.0, 0.5]], [[6.0, 1.0]]]
+            >>> region = fitted.region(slice(0, 1), slice(1, 2))
+            >>> [part.tolist() for part in region.neighbours(np.array([[0.7]]))]
+            [[[0.5]], [[1.0]]]
         """
         scheme = self.scheme
         if scheme.parts:
@@ -143,9 +138,12 @@ class Columns:
         return low, high
 
 
-def _part(spread: np.ndarray | None, some: slice) -> np.ndarray | None:
-    """Some columns of what broadcasts to all of them."""
-    return spread if spread is None or spread.shape[1] == 1 else spread[:, some]
+def _part(spread: np.ndarray | None, rows: slice, columns: slice) -> np.ndarray | None:
+    """A part of what broadcasts to the whole."""
+    if spread is None:
+        return None
+    spread = spread if spread.shape[0] == 1 else spread[rows]
+    return spread if spread.shape[1] == 1 else spread[:, columns]
 
 
 def fit(scheme: Scheme, x: np.ndarray, axis: int = -1, whole: float | None = None) -> Fitted:

@@ -12,6 +12,7 @@ from .layout import Layout
 
 if TYPE_CHECKING:
     from ..kernels.scales import ScaleRule
+    from .apply import Chosen
     from .scheme import Scheme
 
 SEARCHED = np.linspace(1.0, 0.2, 65).astype(np.float32)  # shares of the full range that are tried
@@ -98,16 +99,52 @@ def by_mse(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float) -> np
 
     The full range is among them, so the error is never above that of absmax.
     """
+    return searched(scheme, rows, layout, SEARCHED, whole=whole).scales
+
+
+def searched(
+    scheme: Scheme, rows: np.ndarray, layout: Layout, shares: np.ndarray,
+    weights: np.ndarray | None = None, whole: float | None = None,
+) -> Chosen:  # fmt: skip
+    """The scales, and zero points, whose share of each block's range has the least squared error.
+
+    Args:
+        scheme: without parts or means.
+        rows: the values, (rows, cols).
+        layout: where their blocks lie.
+        shares: of the full range, float32; of equals the first is kept.
+        weights: how much the squared error of each value counts; None for all alike.
+        whole: the tensor's own scale of two levels, where it is known.
+    """
     from . import apply
 
-    best = apply.block_scales(scheme, rows, layout, whole)
-    least = _errors(scheme, rows, layout, best, None)
-    for share in SEARCHED[1:]:
-        scales = apply.block_scales(scheme, rows, layout, whole, share)
-        errors = _errors(scheme, rows, layout, scales, None)
-        best = np.where(errors < least, scales, best)
+    narrowed, whole = _narrowing(scheme, rows, layout, whole)
+    best, least = None, None
+    for share in shares:
+        tried = narrowed(share)
+        errors = _errors(scheme, rows, layout, *tried, weights)
+        if best is None:
+            best, least = tried, errors
+            continue
+        better = errors < least
+        best = tuple(
+            None if new is None else np.where(better, new, old)
+            for new, old in zip(tried, best, strict=True)
+        )
         least = np.minimum(errors, least)
-    return best
+    return apply.Chosen(best[0], best[1], whole)
+
+
+def _narrowing(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float | None):
+    """A function from a share of the ranges to scales and zero points; and the tensor's scale."""
+    from . import apply
+
+    if scheme.scale.zero_point:
+        low, high = _extent(scheme, rows, layout)
+        whole = _whole(scheme, high - low) if whole is None else whole
+        return lambda share: affine(scheme, low * share, high * share, whole), whole
+    whole = apply.whole_scale(scheme, rows) if whole is None else whole
+    return lambda share: (apply.block_scales(scheme, rows, layout, whole, share), None), whole
 
 
 def _errors(
@@ -116,12 +153,14 @@ def _errors(
     layout: Layout,
     scales: np.ndarray,
     zeros: np.ndarray | None,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """The squared error of every block under given scales, (stacks, blocks) float64."""
     from ..kernels import blocks, scaled
     from . import apply
 
-    if zeros is None and rows.dtype == np.float32 and scheme.element.rounder.has_fast_path:
+    plain = zeros is None and weights is None
+    if plain and rows.dtype == np.float32 and scheme.element.rounder.has_fast_path:
         element = blocks.element_of(scheme.element.rounder)
         heights = np.diff([*layout.bands, layout.rows])
         per_row = np.repeat(scales, heights, axis=0) if layout.stack > 1 else scales
@@ -130,29 +169,23 @@ def _errors(
     spread = None if zeros is None else layout.spread(zeros)
     rounded = apply.round_scaled(scheme, rows, layout.spread(scales), spread)
     squared = np.nan_to_num((rounded.astype(np.float64) - rows) ** 2, posinf=0, neginf=0)
-    return _summed(squared, layout)
+    return _summed(squared if weights is None else squared * weights, layout)
 
 
 def asymmetric(
     scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float | None = None
-) -> tuple[np.ndarray, np.ndarray, float]:
+) -> Chosen:
     """Scales, zero points and the tensor's own scale; each block's range includes zero.
 
     scale = (max - min) / (codes - 1), zero point = the code of 0, rounded to even and clamped.
     """
-    low, high = _extent(scheme, rows, layout)
-    whole = _whole(scheme, high - low) if whole is None else whole
-    best = affine(scheme, low, high, whole)
-    if scheme.scale.range.kind != "mse":
-        return *best, whole
-    least = _errors(scheme, rows, layout, *best)
-    for share in SEARCHED[1:]:
-        tried = affine(scheme, low * share, high * share, whole)
-        errors = _errors(scheme, rows, layout, *tried)
-        better = errors < least
-        best = np.where(better, tried[0], best[0]), np.where(better, tried[1], best[1])
-        least = np.minimum(errors, least)
-    return *best, whole
+    from . import apply
+
+    if scheme.scale.range.kind == "mse":
+        return searched(scheme, rows, layout, SEARCHED, whole=whole)
+    narrowed, whole = _narrowing(scheme, rows, layout, whole)
+    scales, zeros = narrowed(np.float32(1))
+    return apply.Chosen(scales, zeros, whole)
 
 
 def _whole(scheme: Scheme, span: np.ndarray) -> float:

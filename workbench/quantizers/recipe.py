@@ -1,0 +1,255 @@
+"""A recipe: transforms, scheme, solver and residuals for a layer's weights, inputs and cache.
+
+Plain frozen data: a compact text, JSON both ways, a hash. What it gives is a function of the
+weights, the calibration, the recipe and its seed, the same bytes on any number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from ..errors import WorkbenchError, unknown
+from ..schemes import parse as parse_scheme
+from . import recipe_text
+from .activations import Activations
+from .calibration import Calibration
+from .layer import Layer, QuantizedLayer
+from .parts import Part, part
+from .residuals.base import Remainder, Residual
+from .rewrites import Rewrite, prove
+from .solvers.base import Problem, Solver
+from .solvers.nearest import Nearest
+from .transforms.base import Reading, Transform
+
+NEAREST = Nearest()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to quantize a layer.
+
+    Args:
+        weights: the scheme of the weights, or "" to keep them in float.
+        activations: the scheme of the inputs, or "".
+        cache: the scheme of keys and values, before their positions are put in, or ""; a model
+            applies it to the layers that write them.
+        transforms: rewrites of the layer, in their order; texts, JSON or parts.
+        solver: how the weights' codes are chosen.
+        residuals: what is added back, in its order.
+        static: whether the inputs' ranges come from the calibration.
+        prefix: whether a layer is calibrated on what the quantized layers before it give.
+        seed: for everything that is drawn.
+        overrides: pairs of a pattern of layer names, such as "*.down_proj", and the recipe of
+            those layers; the first that matches counts.
+
+    Anything that cannot be raises `WorkbenchError`.
+
+    Example:
+        >>> recipe = Recipe.parse("smooth(0.7) w=int4/g128 gptq(act_order=true) a=int8/token")
+        >>> recipe.weights, recipe.solver.act_order, Recipe.from_json(recipe.json()) == recipe
+        ('int4/g128', True, True)
+        >>> str(Recipe(weights="mxfp4", transforms=["hadamard"], residuals=["low_rank(4)"]))
+        'hadamard w=mxfp4 low_rank(rank=4)'
+    """
+
+    weights: str = ""
+    activations: str = ""
+    cache: str = ""
+    transforms: tuple[Transform, ...] = ()
+    solver: Solver = NEAREST
+    residuals: tuple[Residual, ...] = ()
+    static: bool = False
+    prefix: bool = False
+    seed: int = 0
+    overrides: tuple[tuple[str, Recipe], ...] = ()
+
+    def __post_init__(self):
+        put = object.__setattr__
+        for name in ("weights", "activations", "cache"):
+            text = getattr(self, name)
+            put(self, name, parse_scheme(text).name if text else "")
+        for name, kind in (("transforms", "transform"), ("residuals", "residual")):
+            put(self, name, tuple(part(one, kind) for one in _listed(getattr(self, name))))
+        put(self, "solver", part(self.solver, "solver"))
+        put(self, "overrides", tuple((str(p), Recipe.of(r)) for p, r in _pairs(self.overrides)))
+        self._check()
+
+    def _check(self) -> None:
+        """Raise where parts do not go together."""
+        if not self.weights and self.solver != NEAREST:
+            raise WorkbenchError(
+                f"{self.solver} without a scheme of the weights", "there are no codes to choose",
+                f"write w=int4/g128 {self.solver}",
+            )  # fmt: skip
+        if self.static and not self.activations:
+            raise WorkbenchError(
+                "static", "no inputs are rounded", "write a=int8/tensor static, or leave it out"
+            )
+        if self.static:
+            Activations.of(self.activations, True, Calibration.identity(2))
+        for pattern, override in self.overrides:
+            if override.overrides or override.prefix or override.seed:
+                raise WorkbenchError(
+                    f"[{pattern}: {override}]", "an override is of single layers",
+                    "write prefix, seed and patterns outside the brackets",
+                )  # fmt: skip
+
+    def __str__(self) -> str:
+        return recipe_text.write(self)
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """The recipe that a compact text stands for.
+
+        Parts and words in any order: `w=`, `a=` and `kv=` with a scheme, transforms, a solver,
+        residuals, `static`, `prefix`, `seed=`, and overrides as `[pattern: recipe]`; `float` is
+        the recipe that changes nothing.
+        """
+        return cls(**recipe_text.read(text))
+
+    @classmethod
+    def of(cls, recipe: Any) -> Recipe:
+        """The recipe of a recipe, a text, or plain data."""
+        if isinstance(recipe, Recipe):
+            return recipe
+        return cls.parse(recipe) if isinstance(recipe, str) else cls.from_json(recipe)
+
+    def json(self) -> dict[str, Any]:
+        """The recipe as plain data."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("transforms", "residuals"):
+            plain[name] = [one.json() for one in plain[name]]
+        plain["solver"] = self.solver.json()
+        plain["overrides"] = [[pattern, one.json()] for pattern, one in self.overrides]
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any] | str) -> Recipe:
+        """The recipe of what `json` gives, as data or as text."""
+        data = json.loads(plain) if isinstance(plain, str) else dict(plain)
+        names = [f.name for f in fields(cls)]
+        for name in data:
+            if name not in names:
+                raise unknown("entry of a recipe", name, names)
+        return cls(**data)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that stand for the recipe, the same in every process."""
+        text = json.dumps(self.json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def changes(self) -> bool:
+        """Whether it does anything to a layer that no override is for."""
+        rest = replace(self, overrides=(), prefix=False, seed=0)
+        return rest != Recipe()
+
+    @property
+    def reads_inputs(self) -> bool:
+        """Whether any of its parts looks at calibration."""
+        return bool(
+            (self.weights and self.solver.needs_inputs)
+            or self.static
+            or any(one.needs_inputs for one in (*self.transforms, *self.residuals))
+            or any(override.reads_inputs for _, override in self.overrides)
+        )
+
+    def for_layer(self, name: str) -> Recipe:
+        """The recipe of the layer of this name: an override's, or this without overrides."""
+        for pattern, override in self.overrides:
+            if fnmatchcase(name, pattern):
+                return replace(override, seed=self.seed)
+        return replace(self, overrides=(), prefix=False)
+
+    def apply(self, layer: Any, calibration: Calibration | None = None) -> QuantizedLayer:
+        """Quantize one layer.
+
+        Args:
+            layer: a `Layer`, a torch linear module, or a matrix (outputs, features).
+            calibration: of its inputs; parts that look at them need one.
+
+        Returns:
+            The quantized layer; the one given stays as it is.
+
+        Example:
+            >>> w = np.float32(np.random.default_rng(0).standard_normal((8, 64)))
+            >>> Recipe.parse("hadamard w=int4/channel").apply(w).nbytes
+            288
+        """
+        return self.apply_together([layer], calibration)[0]
+
+    def apply_together(
+        self, layers: Sequence[Any], calibration: Calibration | None = None
+    ) -> list[QuantizedLayer]:
+        """Quantize layers that read the same inputs, with one rewrite of them for all."""
+        before = [Layer.of(layer) for layer in layers]
+        rewritten, rewrite, after = self._rewritten(before, calibration)
+        return [
+            self.for_layer(layer.name)._solved(old, layer, rewrite, after)
+            for old, layer in zip(before, rewritten, strict=True)
+        ]
+
+    def _rewritten(
+        self, layers: list[Layer], calibration: Calibration | None
+    ) -> tuple[list[Layer], Rewrite, Calibration | None]:
+        """The layers, and their calibration, after all transforms."""
+        rewrite = Rewrite()
+        for transform in self.for_layer(layers[0].name).transforms:
+            weight = np.concatenate([layer.weight for layer in layers])
+            reading = Reading(weight, calibration, layers[0].producer, self.seed)
+            step = transform.fit(reading)
+            rows = calibration.rows if calibration is not None else np.eye(
+                weight.shape[1], dtype=np.float32)  # fmt: skip
+            prove(step, weight, rows, f"{layers[0].name}: {transform}")
+            layers = [_moved(layer, step) for layer in layers]
+            calibration = None if calibration is None else step.calibration(calibration)
+            rewrite = rewrite.then(step)
+        return layers, rewrite, calibration
+
+    def _solved(
+        self, before: Layer, layer: Layer, rewrite: Rewrite, calibration: Calibration | None
+    ) -> QuantizedLayer:
+        """A rewritten layer with its codes, and what is added back."""
+        weight, kept = None, layer.weight
+        if self.weights:
+            scheme = parse_scheme(self.weights)
+            solved = self.solver.solve(Problem(layer.weight, scheme, calibration, self.seed))
+            weight, kept = solved.fitted.quantize(solved.values), None
+        activations = None
+        if self.activations:
+            activations = Activations.of(self.activations, self.static, calibration)
+        cache = Activations.of(self.cache) if self.cache else None
+        result = QuantizedLayer(
+            before.name, weight, kept, layer.bias, rewrite, activations, (), cache
+        )
+        for residual in self.residuals:
+            remainder = Remainder(layer.weight, result.effective, calibration, result.rounded)
+            found = residual.fit(remainder)
+            result = replace(result, corrections=(*result.corrections, found))
+        return result
+
+
+def _moved(layer: Layer, step: Any) -> Layer:
+    """A layer for rewritten inputs; nothing is known to write those directly."""
+    more = step.bias(layer.weight)
+    bias = layer.bias
+    if isinstance(more, np.ndarray):
+        bias = more if bias is None else bias + more
+    producer = layer.producer if type(step).diagonal else None
+    return replace(layer, weight=step.weights(layer.weight), bias=bias, producer=producer)
+
+
+def _listed(parts: Any) -> Sequence[Any]:
+    return [parts] if isinstance(parts, str | Part) else parts
+
+
+def _pairs(overrides: Any) -> Sequence[Any]:
+    return list(overrides.items()) if isinstance(overrides, Mapping) else overrides

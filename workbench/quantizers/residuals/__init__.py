@@ -1,0 +1,8 @@
+"""Residuals: what is added back to a quantized layer's outputs."""
+
+from .base import Correction, Remainder, Residual
+from .bias import BiasCorrection
+from .low_rank import LowRank
+from .outlier_columns import OutlierColumns
+
+__all__ = ["BiasCorrection", "Correction", "LowRank", "OutlierColumns", "Remainder", "Residual"]

@@ -1,0 +1,83 @@
+"""What a solver is given and gives: a weight under a scheme, and its values with their scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from ...errors import WorkbenchError
+from ...kernels.threads import thread_count
+from ...schemes import Scheme
+from ...schemes.fitted import Fitted
+from ..calibration import Calibration
+from ..parts import Part
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A weight to quantize.
+
+    Attributes:
+        weight: float32 (outputs, features).
+        scheme: of the result; blocks run along the features.
+        calibration: of the inputs, or None where nothing is known of them.
+        seed: for what is drawn.
+    """
+
+    weight: np.ndarray
+    scheme: Scheme
+    calibration: Calibration | None = None
+    seed: int = 0
+
+    @cached_property
+    def fitted(self) -> Fitted:
+        """The scheme with its scales as the scheme itself chooses them."""
+        return self.scheme.fit(self.weight)
+
+    def gram(self, name: str) -> np.ndarray:
+        """Mean products of the inputs, float64 (features, features), for the solver `name`."""
+        if self.calibration is None:
+            raise WorkbenchError(
+                name, "it looks at a layer's inputs, and none were given", "pass a calibration"
+            )
+        return self.calibration.gram
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """Values that the scheme has, float32 (outputs, features), and the scales they lie on."""
+
+    values: np.ndarray
+    fitted: Fitted
+
+
+class Solver(Part):
+    """A way to choose codes."""
+
+    kind: ClassVar[str] = "solver"
+
+    def solve(self, problem: Problem) -> Solved:
+        """The values of the weight under its scheme."""
+        raise NotImplementedError
+
+
+def by_rows(solve: Callable[[slice], None], rows: int, chunk: int) -> None:
+    """Run `solve` on chunks of rows, which do not depend on each other, on all threads.
+
+    The chunks are the same for any number of threads, and each runs its products on one.
+    """
+    from threadpoolctl import threadpool_limits
+
+    parts = [slice(start, min(start + chunk, rows)) for start in range(0, rows, chunk)]
+    with threadpool_limits(1, "blas"):
+        if len(parts) == 1 or thread_count() == 1:
+            for part in parts:
+                solve(part)
+        else:
+            with ThreadPoolExecutor(min(len(parts), thread_count())) as pool:
+                list(pool.map(solve, parts))
