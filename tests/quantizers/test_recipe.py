@@ -81,8 +81,8 @@ def test_a_recipe_that_keeps_floats_changes_no_output(layer, calibration, held_o
 def test_rewritten_statistics_are_those_of_rewritten_rows(layer, held_out):
     known = Calibration.of(held_out)
     for transform in ("smooth", "center", "sort", "hadamard", "orthogonal"):
-        [_], rewrite, after = Recipe.parse(transform)._rewritten([layer], known)
-        fresh = Calibration.of(rewrite.inputs(held_out))
+        rewritten = Recipe.parse(transform).rewrite([layer], known)
+        after, fresh = rewritten.calibration, Calibration.of(rewritten.rewrite.inputs(held_out))
         size = np.abs(fresh.second).max()
         assert np.abs(after.second - fresh.second).max() < 1e-5 * size, transform
         assert np.allclose(after.sums, fresh.sums, atol=1e-3 * np.abs(fresh.sums).max())

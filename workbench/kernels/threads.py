@@ -7,9 +7,11 @@ same for any number of threads.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
+from threading import Lock
 
 from ..errors import WorkbenchError
 
@@ -85,3 +87,45 @@ def over_chunks(work: Callable[[int, int], object], size: int, values_each: int 
     step = max(1, CHUNK // max(1, values_each))
     parts = spans(size, step)
     return list(_pool(count).map(lambda span: work(*span), parts))
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Have NumPy and SciPy multiply matrices on one thread each: the same sums on any machine.
+
+    Threads of our own may be inside at the same time; the last one out gives the threads back.
+
+    Example:
+        >>> with one_blas_thread():
+        ...     total = sum([1.0])
+    """
+    with _blas.lock:
+        if _blas.inside == 0:
+            _blas.limits = _controller().limit(limits=1, user_api="blas")
+        _blas.inside += 1
+    try:
+        yield
+    finally:
+        with _blas.lock:
+            _blas.inside -= 1
+            if _blas.inside == 0:
+                _blas.limits.restore_original_limits()
+
+
+class _Blas:
+    """How many are inside `one_blas_thread`, and what the last one gives back."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.limits = Lock(), 0, None
+
+
+_blas = _Blas()
+
+
+@lru_cache(maxsize=1)
+def _controller():
+    """The thread pools of the libraries that are loaded, looked for once."""
+    import scipy.linalg  # noqa: F401  (so that its library is among them)
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -17,6 +17,7 @@ import numpy as np
 from .._files import replacing
 from ..errors import WorkbenchError
 from ..kernels import arrays
+from ..kernels.threads import one_blas_thread
 
 SAMPLE = 4096  # rows kept
 CHUNK = 1024  # rows of one float64 product
@@ -95,27 +96,7 @@ class Calibration:
         return cls.of(np.concatenate([eye, -eye]))
 
     def __add__(self, other: Calibration) -> Calibration:
-        if self.features != other.features or (self.seed, self.size) != (other.seed, other.size):
-            raise WorkbenchError(
-                f"calibrations of {self.features} and {other.features} features",
-                "only those of one layer, with one seed and sample size, add up",
-                "calibrate the layers apart",
-            )
-        places = np.concatenate([self.places, other.places])
-        priority = np.concatenate([self.priority, other.priority])
-        kept = _drawn(priority, self.size)
-        kept = kept[np.argsort(places[kept], kind="stable")]
-        return replace(
-            self,
-            count=self.count + other.count,
-            low=np.minimum(self.low, other.low),
-            high=np.maximum(self.high, other.high),
-            sums=self.sums + other.sums,
-            second=self.second + other.second,
-            rows=np.concatenate([self.rows, other.rows])[kept],
-            places=places[kept],
-            priority=priority[kept],
-        )
+        return Running(self).add(other).done()
 
     @property
     def features(self) -> int:
@@ -177,6 +158,66 @@ class Calibration:
         return load(path)[""]
 
 
+class Running:
+    """A calibration that others are added to in place, as windows of a text come in.
+
+    Args:
+        first: what it starts from, left as it is.
+
+    Example:
+        >>> x = np.random.default_rng(0).standard_normal((300, 8)).astype(np.float32)
+        >>> running = Running(Calibration.of(x[:100]))
+        >>> running.add(Calibration.of(x[100:], start=100)).done().count
+        300
+    """
+
+    def __init__(self, first: Calibration):
+        self.about, self.count = first, first.count
+        self.low, self.high = first.low.copy(), first.high.copy()
+        self.sums, self.second = first.sums.copy(), first.second.copy()
+        self.kept = len(first.rows)
+        self.rows = np.empty((first.size, first.features), np.float32)
+        self.places, self.priority = np.empty(first.size, np.int64), np.empty(first.size)
+        self._put(np.arange(self.kept), first, np.arange(self.kept))
+
+    def add(self, other: Calibration) -> Running:
+        """Add one of the same layer, seed and sample size, or raise `WorkbenchError`."""
+        mine = self.about
+        if mine.features != other.features or (mine.seed, mine.size) != (other.seed, other.size):
+            raise WorkbenchError(
+                f"calibrations of {mine.features} and {other.features} features",
+                "only those of one layer, with one seed and sample size, add up",
+                "calibrate the layers apart",
+            )
+        self.count += other.count
+        np.minimum(self.low, other.low, out=self.low)
+        np.maximum(self.high, other.high, out=self.high)
+        self.sums += other.sums
+        self.second += other.second
+        drawn = _drawn(np.concatenate([self.priority[: self.kept], other.priority]), mine.size)
+        entering = drawn[drawn >= self.kept] - self.kept
+        staying = drawn[drawn < self.kept]
+        free = np.setdiff1d(np.arange(len(drawn)), staying, assume_unique=True)
+        self._put(free, other, entering)
+        self.kept = len(drawn)
+        return self
+
+    def _put(self, at: np.ndarray, other: Calibration, which: np.ndarray) -> None:
+        """Copy some rows of another sample to places of this one."""
+        for mine, theirs in ((self.rows, other.rows), (self.places, other.places),
+                             (self.priority, other.priority)):  # fmt: skip
+            mine[at] = theirs[which]
+
+    def done(self) -> Calibration:
+        """What has been added up by now; its sample in the order the rows came."""
+        order = np.argsort(self.places[: self.kept], kind="stable")
+        return replace(
+            self.about, count=self.count, low=self.low.copy(), high=self.high.copy(),
+            sums=self.sums.copy(), second=self.second.copy(), rows=self.rows[order],
+            places=self.places[order], priority=self.priority[order],
+        )  # fmt: skip
+
+
 def save(calibrations: Mapping[str, Calibration], path: str | Path) -> None:
     """Write the calibrations of several layers to one safetensors file, whole or not at all.
 
@@ -226,10 +267,9 @@ def load(path: str | os.PathLike) -> dict[str, Calibration]:
 def _products(rows: np.ndarray) -> np.ndarray:
     """The sum of every two columns' products, float64, in chunks of a fixed length."""
     from scipy.linalg.blas import dsyrk
-    from threadpoolctl import threadpool_limits
 
     total = np.zeros((rows.shape[1],) * 2, order="F")
-    with threadpool_limits(1, "blas"):  # the same sums for any number of threads
+    with one_blas_thread():
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK].astype(np.float64)
             total = dsyrk(1.0, part, 1.0, total, trans=1, overwrite_c=1)

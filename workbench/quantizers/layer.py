@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,8 @@ from .activations import Activations
 from .calibration import Calibration
 from .residuals.base import Correction
 from .rewrites import Rewrite
+
+Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,20 +120,20 @@ class QuantizedLayer:
         """The matrix with the residuals that are matrices."""
         return self.matrix + sum(correction.weight() for correction in self.corrections)
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any, product: Product = np.matmul) -> Any:
         """The layer's outputs for (..., features) inputs, as what the inputs were."""
         values = arrays.to_numpy(x.detach() if hasattr(x, "detach") else x)
         rows = np.ascontiguousarray(values.reshape(-1, values.shape[-1]), np.float32)
-        outputs = self.outputs(rows)
+        outputs = self.outputs(rows, product)
         return arrays.like(x, outputs.reshape(*values.shape[:-1], outputs.shape[-1]))
 
-    def outputs(self, rows: np.ndarray) -> np.ndarray:
-        """Outputs for float32 (rows, features)."""
+    def outputs(self, rows: np.ndarray, product: Product = np.matmul) -> np.ndarray:
+        """Outputs for float32 (rows, features); `product` multiplies two matrices."""
         rows, extra = self.rewrite.inputs(rows), []
         for correction in self.corrections:
             rows, more = correction.split(rows)
             extra.append(more)
-        result = self.rounded(rows) @ self.matrix.T
+        result = product(self.rounded(rows), self.matrix.T)
         for more in extra:
             result += more
         if self.bias is not None:

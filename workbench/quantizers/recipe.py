@@ -29,6 +29,7 @@ from .solvers.nearest import Nearest
 from .transforms.base import Reading, Transform
 
 NEAREST = Nearest()
+AS_IT_IS = Rewrite()
 
 
 @dataclass(frozen=True)
@@ -190,51 +191,68 @@ class Recipe:
         self, layers: Sequence[Any], calibration: Calibration | None = None
     ) -> list[QuantizedLayer]:
         """Quantize layers that read the same inputs, with one rewrite of them for all."""
-        before = [Layer.of(layer) for layer in layers]
-        rewritten, rewrite, after = self._rewritten(before, calibration)
+        rewritten = self.rewrite([Layer.of(layer) for layer in layers], calibration)
         return [
-            self.for_layer(layer.name)._solved(old, layer, rewrite, after)
-            for old, layer in zip(before, rewritten, strict=True)
+            self.for_layer(layer.name).solve(layer, rewritten.calibration, rewritten.rewrite)
+            for layer in rewritten.layers
         ]
 
-    def _rewritten(
-        self, layers: list[Layer], calibration: Calibration | None
-    ) -> tuple[list[Layer], Rewrite, Calibration | None]:
-        """The layers, and their calibration, after all transforms."""
+    def rewrite(self, layers: list[Layer], calibration: Calibration | None = None) -> Rewritten:
+        """The first half of it: layers that read the same inputs after all transforms.
+
+        The transforms are those of the first layer. Each proves that it changes no output.
+        """
         rewrite = Rewrite()
         for transform in self.for_layer(layers[0].name).transforms:
             weight = np.concatenate([layer.weight for layer in layers])
             reading = Reading(weight, calibration, layers[0].producer, self.seed)
             step = transform.fit(reading)
-            rows = calibration.rows if calibration is not None else np.eye(
-                weight.shape[1], dtype=np.float32)  # fmt: skip
+            known = calibration is not None
+            rows = calibration.rows if known else np.eye(weight.shape[1], dtype=np.float32)
             prove(step, weight, rows, f"{layers[0].name}: {transform}")
             layers = [_moved(layer, step) for layer in layers]
-            calibration = None if calibration is None else step.calibration(calibration)
+            calibration = step.calibration(calibration) if known else None
             rewrite = rewrite.then(step)
-        return layers, rewrite, calibration
+        return Rewritten(layers, rewrite, calibration)
 
-    def _solved(
-        self, before: Layer, layer: Layer, rewrite: Rewrite, calibration: Calibration | None
+    def solve(
+        self, layer: Layer, calibration: Calibration | None = None, rewrite: Rewrite = AS_IT_IS
     ) -> QuantizedLayer:
-        """A rewritten layer with its codes, and what is added back."""
+        """The second half: a rewritten layer with its codes, and what is added back.
+
+        Args:
+            layer: with rewritten weights.
+            calibration: of rewritten inputs.
+            rewrite: what the layer has to do to its inputs first.
+        """
         weight, kept = None, layer.weight
         if self.weights:
             scheme = parse_scheme(self.weights)
             solved = self.solver.solve(Problem(layer.weight, scheme, calibration, self.seed))
             weight, kept = solved.fitted.quantize(solved.values), None
-        activations = None
+        activations, cache = None, Activations.of(self.cache) if self.cache else None
         if self.activations:
             activations = Activations.of(self.activations, self.static, calibration)
-        cache = Activations.of(self.cache) if self.cache else None
-        result = QuantizedLayer(
-            before.name, weight, kept, layer.bias, rewrite, activations, (), cache
-        )
+        made = QuantizedLayer(layer.name, weight, kept, layer.bias, rewrite, activations, (), cache)
         for residual in self.residuals:
-            remainder = Remainder(layer.weight, result.effective, calibration, result.rounded)
-            found = residual.fit(remainder)
-            result = replace(result, corrections=(*result.corrections, found))
-        return result
+            remainder = Remainder(layer.weight, made.effective, calibration, made.rounded)
+            made = replace(made, corrections=(*made.corrections, residual.fit(remainder)))
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class Rewritten:
+    """Layers that read the same inputs, after the transforms of a recipe.
+
+    Attributes:
+        layers: with rewritten weights.
+        rewrite: of their inputs.
+        calibration: of the rewritten inputs, or None.
+    """
+
+    layers: list[Layer]
+    rewrite: Rewrite
+    calibration: Calibration | None
 
 
 def _moved(layer: Layer, step: Any) -> Layer:

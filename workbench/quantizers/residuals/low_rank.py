@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...errors import WorkbenchError
+from ...kernels.threads import one_blas_thread
 from .base import Correction, Remainder, Residual
 
 
@@ -61,7 +62,6 @@ class LowRank(Residual):
     def fit(self, remainder: Remainder) -> Thin:
         """The two matrices; a rank that cannot be is a `WorkbenchError`."""
         from scipy.linalg import svd
-        from threadpoolctl import threadpool_limits
 
         error = remainder.weight.astype(np.float64) - remainder.quantized
         if not 1 <= self.rank <= min(error.shape):
@@ -69,7 +69,7 @@ class LowRank(Residual):
                 str(self), f"the weight is {error.shape[0]} x {error.shape[1]}",
                 f"write low_rank(rank={min(8, *error.shape)})",
             )  # fmt: skip
-        with threadpool_limits(1, "blas"):  # the same bits for any number of threads
+        with one_blas_thread():
             left, sizes, right = svd(error, full_matrices=False)
         root = np.sqrt(sizes[: self.rank])
         first = (right[: self.rank].T * root).astype(np.float16)

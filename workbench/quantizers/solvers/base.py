@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...errors import WorkbenchError
-from ...kernels.threads import thread_count
+from ...kernels.threads import one_blas_thread, thread_count
 from ...schemes import Scheme
 from ...schemes.fitted import Fitted
 from ..calibration import Calibration
@@ -71,10 +71,8 @@ def by_rows(solve: Callable[[slice], None], rows: int, chunk: int) -> None:
 
     The chunks are the same for any number of threads, and each runs its products on one.
     """
-    from threadpoolctl import threadpool_limits
-
     parts = [slice(start, min(start + chunk, rows)) for start in range(0, rows, chunk)]
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread():
         if len(parts) == 1 or thread_count() == 1:
             for part in parts:
                 solve(part)

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...errors import WorkbenchError
+from ...kernels.threads import one_blas_thread
 from ...schemes.apply import Chosen
 from ...schemes.fitted import Fitted, Region
 from .base import Problem, Solved, Solver, by_rows
@@ -74,13 +75,12 @@ def inverse_factor(gram: np.ndarray, damp: float) -> np.ndarray:
     """
     from scipy.linalg import LinAlgError, cholesky
     from scipy.linalg.lapack import dtrtri
-    from threadpoolctl import threadpool_limits
 
     size = np.diag(gram).copy()
     level = damp * float(size.mean())
     damped = gram + np.diag(np.where(size > 0, level, 1.0))
     try:
-        with threadpool_limits(1, "blas"):
+        with one_blas_thread():
             lower = cholesky(damped[::-1, ::-1], lower=True, overwrite_a=True)
             inverse, _ = dtrtri(lower[::-1, ::-1], lower=0)
     except LinAlgError:

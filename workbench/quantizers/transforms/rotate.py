@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...errors import WorkbenchError
+from ...kernels.threads import one_blas_thread
 from ..rewrites import Rotation, Step
 from .base import Reading, Transform
 
@@ -67,7 +68,6 @@ def random_orthogonal(order: int, random: np.random.Generator) -> np.ndarray:
     if order == 1:
         return np.ones((1, 1), np.float32)
     from scipy.stats import ortho_group
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, "blas"):  # the same matrix for any number of threads
+    with one_blas_thread():
         return ortho_group.rvs(order, random_state=random).astype(np.float32)
