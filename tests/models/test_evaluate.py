@@ -10,16 +10,9 @@ import torch
 
 from workbench import models
 from workbench.errors import WorkbenchError
-from workbench.models.evaluate import (
-    activation_table,
-    block_linears,
-    evaluate,
-    weight_bits,
-    weight_table,
-    windows,
-    with_inputs,
-    with_weights,
-)
+from workbench.models.evaluate import accuracy, embedding_agreement, evaluate
+from workbench.models.quantize import quantize
+from workbench.models.windows import overlapping
 
 TEXT = models.held_out_text()[4096 : 4096 + 1025]
 
@@ -32,8 +25,8 @@ def model():
 @pytest.mark.parametrize("stride", [1, 3, 7, 8])
 @pytest.mark.parametrize("length", [2, 9, 17, 40])
 def test_every_byte_but_the_first_is_scored_once(stride, length):
-    text = bytes(range(length))
-    scored = [byte for window, new in windows(text, 8, stride) for byte in window[-new:].tolist()]
+    ids = torch.arange(length)
+    scored = [n for window, new in overlapping(ids, 8, stride) for n in window[-new:].tolist()]
     assert scored == list(range(1, length))
 
 
@@ -54,7 +47,7 @@ def test_more_past_predicts_better_and_the_protocol_is_stated(model):
 def test_kl_to_itself_is_zero_and_to_another_is_its_definition(model):
     same = evaluate(model, TEXT[:257], model)
     assert (same.kl, same.agreement) == (0.0, 1.0)
-    other = with_weights(model, "int3/g32")
+    other = quantize("reference", "w=int3/g32").module
     tokens = torch.tensor(list(TEXT[:256]))[None]
     with torch.inference_mode():
         p, q = (m(tokens)[0].double().softmax(-1) for m in (model, other))
@@ -63,54 +56,64 @@ def test_kl_to_itself_is_zero_and_to_another_is_its_definition(model):
 
 
 def test_kl_falls_with_every_bit(model):
-    rows = weight_table([f"int{bits}/g32" for bits in range(2, 9)], TEXT, model)
-    kl = [row["kl"] for row in rows[1:]]
-    assert rows[0]["scheme"] == "float32"
-    assert all(fewer > more for fewer, more in pairwise(kl))
-    assert rows[-1]["agreement"] > rows[1]["agreement"]
+    found = [
+        evaluate(quantize("reference", f"w=int{bits}/g32"), TEXT, model) for bits in range(2, 9)
+    ]
+    assert all(fewer.kl > more.kl for fewer, more in pairwise(found))
+    assert found[-1].agreement > found[0].agreement
 
 
-def test_only_the_block_linears_change(model):
-    quantized = with_weights(model, "int4/g32")
-    touched = {f"{name}.weight" for name in block_linears(model)}
-    assert len(touched) == 28
-    for name, weight in model.state_dict().items():
-        assert torch.equal(weight, quantized.state_dict()[name]) == (name not in touched)
+def test_intervals_hold_the_figure_and_pairs_are_narrower(model):
+    three, four = (
+        evaluate(quantize("reference", f"w=int{bits}/g32"), TEXT, model) for bits in (3, 4)
+    )
+    low, high = three.interval("kl")
+    assert low < three.kl < high
+    gap, low, high = three.difference(four, "loss")
+    assert gap == pytest.approx(three.loss - four.loss)
+    apart = np.subtract(*three.interval("loss")[::-1])
+    assert low <= gap <= high
+    assert high - low < apart
+    with pytest.raises(WorkbenchError, match="window by window"):
+        three.difference(evaluate(model, TEXT[:257], model))
 
 
-def test_bits_count_the_scales(model):
-    assert weight_bits(model, "mxfp4") == 4.25
-    assert weight_bits(model, "e4m3fn") == 8.0
-    assert weight_bits(model, "int4/g32") > 4.0
-
-
-def test_inputs_are_rounded_only_while_asked(model):
-    before = evaluate(model, TEXT[:257]).loss
-    with with_inputs(model, "int4/tensor"):
-        inside = evaluate(model, TEXT[:257]).loss
-    assert inside > before + 0.05
-    assert evaluate(model, TEXT[:257]).loss == before
-
-
-def test_each_window_has_its_own_range(model):
-    tokens = torch.tensor(np.frombuffer(TEXT[:512], np.uint8).astype(np.int64)).view(2, 256)
-    with with_inputs(model, "int8/tensor"), torch.inference_mode():
-        together = model(tokens)
-        alone = model(tokens[1:])
+def test_each_window_of_a_batch_has_its_own_range():
+    tokens = torch.tensor(list(TEXT[:512])).view(2, 256)
+    quantized = quantize("reference", "w=int8/channel a=int8/tensor")
+    together = quantized.run(tokens)
+    alone = quantized.run(tokens[1:])
     torch.testing.assert_close(together[1:], alone, atol=1e-4, rtol=1e-4)
 
 
-def test_the_twin_suffers_from_one_scale_a_window():
-    rows = {(row["model"], row["activations"]): row for row in activation_table(TEXT)}
-    model, twin = (rows[name, "int8/tensor"] for name in ("reference", "reference-twin"))
-    assert twin["loss"] > model["loss"] + 0.02
-    assert twin["kl"] > 10 * model["kl"]
+def test_the_twin_suffers_from_one_scale_a_window(model):
+    recipe = "w=int8/channel a=int8/tensor"
+    plain, twin = (
+        evaluate(quantize(name, recipe), TEXT, model) for name in ("reference", "reference-twin")
+    )
+    assert twin.loss > plain.loss + 0.02
+    assert twin.kl > 10 * plain.kl
+
+
+def test_agreement_of_embeddings():
+    random = torch.Generator().manual_seed(0)
+    exact = torch.nn.functional.normalize(torch.randn(40, 16, generator=random), dim=-1)
+    near = torch.nn.functional.normalize(
+        exact + 0.05 * torch.randn(40, 16, generator=random), dim=-1
+    )
+    found = embedding_agreement(exact, near)
+    assert 0.9 < found["cosine_low"] < found["cosine"] < found["cosine_high"] < 1
+    assert 0.5 < found["retrieval"] <= 1
+
+
+def test_accuracy_is_the_share_of_right_labels():
+    assert accuracy(lambda x: x, torch.eye(3), [0, 1, 0]) == pytest.approx(2 / 3)
 
 
 def test_impossible_protocols_are_refused(model):
     with pytest.raises(WorkbenchError, match="write 1 to 256"):
         evaluate(model, TEXT, stride=300)
-    with pytest.raises(WorkbenchError, match="text of 1 bytes"):
+    with pytest.raises(WorkbenchError, match="text of 1 tokens"):
         evaluate(model, b"x")
-    with pytest.raises(WorkbenchError):
-        with_weights(model, "int99/g32")
+    with pytest.raises(WorkbenchError, match="context 300"):
+        evaluate(model, TEXT, context=300)

@@ -13,7 +13,8 @@ from workbench.quantizers.solvers.gptq import inverse_factor
 from workbench.schemes import parse
 
 SCHEMES = (
-    "int4/g32", "int3/channel", "int4/g16+zp", "int2/g32@mse", "mxfp4", "nvfp4", "nf4/b64", "e4m3fn",
+    "int4/g32", "int3/channel", "int4/g16+zp", "int2/g32@mse", "mxfp4", "nvfp4", "nf4/b64",
+    "e4m3fn",
     "e2m1/g8", "pow4(a=0.5)/channel", "bitmod4/g32*f16", "int4/t16x16", "int8/tensor", "e3m2/token",
 )  # fmt: skip
 

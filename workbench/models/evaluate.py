@@ -1,16 +1,15 @@
-"""How well a byte-level model predicts text, and how far a quantized one is from it.
+"""How well a language model predicts text, and how far a quantized one is from it.
 
-Protocol: windows of the model's context, a stated stride, every byte but the first scored exactly
-once; loss in nats a byte. KL(float || quantized) is the primary measure: it falls with every bit,
+Protocol: windows of a stated context, a stated stride, every token but the first scored exactly
+once; loss in nats a token. KL(float || quantized) is the primary measure: it falls with every bit,
 where differences of loss at four bits and more are noise.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,27 +17,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from workbench.errors import WorkbenchError
-from workbench.models.reference import ReferenceModel
+from workbench.models.calibrate import WINDOW, token_numbers
+from workbench.models.language import LanguageModel
+from workbench.models.tokens import Bytes
+from workbench.models.windows import in_order, overlapping
 
-WEIGHT_SCHEMES = (
-    "int8/channel",
-    "e4m3fn",
-    "nf4/b64",
-    "int4/g32",
-    "nvfp4",
-    "mxfp4",
-    "int3/g32",
-    "int2/g32",
-)
+RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Losses of one model on a text, with the protocol they were measured by.
 
-    `loss` and `kl` are nats a byte, `kl_error` the standard error of `kl` over windows,
-    `agreement` the share of bytes whose most likely prediction is the float model's.
-    Without a model to compare with, `kl` is 0 and `agreement` 1.
+    `loss` and `kl` are nats a token, `kl_error` the standard error of `kl` over windows,
+    `agreement` the share of tokens whose most likely prediction is the float model's.
+    Without a model to compare with, `kl` is 0 and `agreement` 1. `sums` holds, a window a row,
+    the sums of loss, KL and agreements, and how many tokens were scored.
     """
 
     loss: float
@@ -48,215 +42,240 @@ class Evaluation:
     scored: int
     context: int
     stride: int
+    sums: np.ndarray = field(repr=False, compare=False, default_factory=lambda: np.zeros((0, 4)))
+
+    @property
+    def perplexity(self) -> float:
+        """The exponential of the loss."""
+        return float(np.exp(self.loss))
+
+    def interval(self, name: str = "kl", share: float = 0.95) -> tuple[float, float]:
+        """Ends of a bootstrap interval over windows of "loss", "kl" or "agreement"."""
+        return _interval(_resampled(self.sums)[:, _COLUMNS[name]], share)
+
+    def difference(
+        self, other: Evaluation, name: str = "loss", share: float = 0.95
+    ) -> tuple[float, float, float]:
+        """How much more than `other` it is, and the interval of a paired bootstrap.
+
+        Both have to be of the same text and protocol, or it is a `WorkbenchError`.
+        """
+        if not np.array_equal(self.sums[:, 3], other.sums[:, 3]):
+            raise WorkbenchError(
+                f"evaluations of {self.scored} and {other.scored} tokens",
+                "they are compared window by window", "evaluate both on one text",
+            )  # fmt: skip
+        column = _COLUMNS[name]
+        mine, theirs = (_resampled(one.sums)[:, column] for one in (self, other))
+        whole = (self.sums[:, column] - other.sums[:, column]).sum() / self.scored
+        return float(whole), *_interval(mine - theirs, share)
 
 
-def windows(text: bytes, context: int, stride: int) -> Iterator[tuple[Tensor, int]]:
-    """Windows of at most `context + 1` bytes (int64) and how many of their last bytes are new.
-
-    >>> [(w.tolist(), new) for w, new in windows(b"abcdef", 3, 2)]
-    [([97, 98, 99, 100], 3), ([99, 100, 101, 102], 2)]
-    """
-    data = torch.from_numpy(np.frombuffer(text, np.uint8).astype(np.int64))
-    scored = 1
-    for start in range(0, len(data) - 1, stride):
-        window = data[start : start + context + 1]
-        end = start + len(window)
-        if end > scored:
-            yield window, end - scored
-        scored = max(scored, end)
+_COLUMNS = {"loss": 0, "kl": 1, "agreement": 2}
 
 
-@torch.inference_mode()
+def _resampled(sums: np.ndarray) -> np.ndarray:
+    """Means over windows drawn again and again, the same draws every time."""
+    count = len(sums)
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    totals = drawn @ sums
+    return totals[:, :3] / totals[:, 3:]
+
+
+def _interval(values: np.ndarray, share: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2])
+    return float(low), float(high)
+
+
 def evaluate(
-    model: ReferenceModel,
-    text: bytes,
-    compared: Callable[[Tensor], Tensor] | None = None,
+    model: LanguageModel | nn.Module,
+    text: str | bytes | Tensor,
+    compared: Callable[[Tensor], Tensor] | LanguageModel | None = None,
     stride: int | None = None,
+    context: int | None = None,
 ) -> Evaluation:
-    """Loss of `model` on `text`, and its distance from the float model `compared`.
+    """Loss of a model on a text, and its distance from the float model `compared`.
 
-    `stride` is in bytes and defaults to the context: windows that do not overlap. A longer
-    stride, or a text of fewer than two bytes, is a `WorkbenchError`.
+    Args:
+        model: a language model, or a module such as `load("reference")` gives.
+        text: text, bytes, or token numbers.
+        compared: what gives the float model's logits for `(1, T)` tokens.
+        stride: in tokens; None for the context: windows that do not overlap.
+        context: tokens that are read at once; None for the model's, at most 512.
+
+    A longer stride, or a text of fewer than two tokens, is a `WorkbenchError`.
 
     >>> from workbench import models
     >>> model = models.load("reference")
     >>> evaluate(model, models.held_out_text()[:513]).scored
     512
     """
-    context = model.config.context
+    model = _language(model)
+    exact = compared.logits if isinstance(compared, LanguageModel) else compared
+    context = min(model.context, WINDOW) if context is None else context
     stride = context if stride is None else stride
-    _check(text, context, stride)
-    sums = [_score(model, compared, window, new) for window, new in windows(text, context, stride)]
-    losses, divergences, matches, counts = np.array(sums, np.float64).reshape(-1, 4).T
+    ids = token_numbers(model, text) if len(text) else torch.zeros(0)
+    _check(len(ids), model, context, stride)
+    work = in_order(lambda one: _score(model, exact, *one), overlapping(ids, context, stride))
+    sums = np.array(list(work), np.float64)
+    losses, divergences, matches, counts = sums.T
     scored = counts.sum()
-    kl = divergences.sum() / scored
     spread = np.std(divergences / counts, ddof=1) if len(counts) > 1 else 0.0
     return Evaluation(
         loss=float(losses.sum() / scored),
-        kl=float(kl),
+        kl=float(divergences.sum() / scored),
         kl_error=float(spread / np.sqrt(len(counts))),
         agreement=float(matches.sum() / scored),
         scored=int(scored),
         context=context,
         stride=stride,
+        sums=sums,
     )
+
+
+def _language(model: LanguageModel | nn.Module) -> LanguageModel:
+    """The language model of a module that reads bytes."""
+    if isinstance(model, LanguageModel):
+        return model
+    sizes: Any = getattr(model, "config", None)
+    if not hasattr(sizes, "vocabulary"):
+        raise WorkbenchError(
+            type(model).__name__, "it does not say how it reads text",
+            "pass models.open_model(name), or replace(model, module=yours)",
+        )  # fmt: skip
+    return LanguageModel("module", model, Bytes(), sizes.vocabulary, sizes.context)
 
 
 class Remembered:
     """A model whose logits are kept by window, so that many comparisons run it once.
 
-    Keeps `256 * 4` bytes a byte of text.
+    Keeps `4 * vocabulary` bytes a token of text.
 
     >>> logits = Remembered(lambda tokens: tokens.float())
     >>> logits(torch.ones(1, 2, dtype=torch.long)) is logits(torch.ones(1, 2, dtype=torch.long))
     True
     """
 
-    def __init__(self, model: Callable[[Tensor], Tensor]) -> None:
-        self.model = model
+    def __init__(self, model: Callable[[Tensor], Tensor] | LanguageModel) -> None:
+        self.model = model.logits if isinstance(model, LanguageModel) else model
         self._kept: dict[bytes, Tensor] = {}
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Logits of int64 `(1, time)` tokens."""
         key = tokens.numpy().tobytes()
         if key not in self._kept:
-            self._kept[key] = self.model(tokens)
+            with torch.no_grad():
+                self._kept[key] = self.model(tokens)
         return self._kept[key]
 
 
-def _check(text: bytes, context: int, stride: int) -> None:
+def _check(count: int, model: LanguageModel, context: int, stride: int) -> None:
+    if not 1 <= context <= model.context:
+        raise WorkbenchError(
+            f"context {context}", f"{model.name} reads 1 to {model.context} tokens at once",
+            f"write context={min(model.context, WINDOW)}",
+        )  # fmt: skip
     if not 1 <= stride <= context:
         raise WorkbenchError(
-            f"stride {stride}", "bytes would be left out", f"write 1 to {context}, the context"
+            f"stride {stride}", "tokens would be left out", f"write 1 to {context}, the context"
         )
-    if len(text) < 2:
-        raise WorkbenchError(
-            f"a text of {len(text)} bytes", "no byte has one before it", "give more"
-        )
+    if count < 2:
+        raise WorkbenchError(f"a text of {count} tokens", "no token has one before it", "give more")
 
 
 def _score(
-    model: ReferenceModel, compared: Callable[[Tensor], Tensor] | None, window: Tensor, new: int
+    model: LanguageModel, exact: Callable[[Tensor], Tensor] | None, window: Tensor, new: int
 ) -> tuple[float, float, float, int]:
-    """Sums over the new bytes of a window: loss, KL, agreements; and their number."""
-    log_q = F.log_softmax(model(window[None, :-1])[0, -new:], dim=-1)
+    """Sums over the new tokens of a window: loss, KL, agreements; and their number."""
+    log_q = F.log_softmax(model.logits(window[None, :-1])[0, -new:], dim=-1)
     loss = F.nll_loss(log_q, window[-new:], reduction="sum").item()
-    if compared is None:
+    if exact is None:
         return loss, 0.0, float(new), new
-    log_p = F.log_softmax(compared(window[None, :-1])[0, -new:], dim=-1)
+    with torch.no_grad():
+        log_p = F.log_softmax(exact(window[None, :-1])[0, -new:], dim=-1)
     kl = F.kl_div(log_q.double(), log_p.double(), reduction="sum", log_target=True).item()
     matches = (log_p.argmax(-1) == log_q.argmax(-1)).sum().item()
     return loss, kl, matches, new
 
 
-def block_linears(model: nn.Module) -> dict[str, nn.Linear]:
-    """The linear layers inside the decoder blocks by name: neither embedding nor head.
+def accumulated(model: LanguageModel, quantized: LanguageModel, ids: Tensor) -> dict[str, float]:
+    """How far the output of every block is from the float model's, all errors before it included.
+
+    Args:
+        model: in float.
+        quantized: the same after a recipe.
+        ids: int64 `(T,)`, at most the context.
+
+    Returns:
+        Squared difference over the square, by block.
 
     >>> from workbench import models
-    >>> len(block_linears(models.load("reference")))
-    28
+    >>> model = models.open_model("reference")
+    >>> accumulated(model, model, model.encode("to be"))["layers.3"]
+    0.0
     """
+    exact, other = (_outputs(one, ids) for one in (model, quantized))
     return {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and ".layers." in f".{name}"
+        name: float(((other[name] - x).double() ** 2).sum() / (x.double() ** 2).sum())
+        for name, x in exact.items()
     }
 
 
-def with_weights(model: ReferenceModel, scheme: str) -> ReferenceModel:
-    """A copy of `model` whose block-linear weights went through a scheme and back.
+def _outputs(model: LanguageModel, ids: Tensor) -> dict[str, Tensor]:
+    """What every block gives for one window."""
+    found: dict[str, Tensor] = {}
 
-    Blocks and groups run along the inputs (the last axis); `channel` is an output row.
-    """
-    parsed = _scheme(scheme)
-    quantized = copy.deepcopy(model)
-    for linear in block_linears(quantized).values():
-        linear.weight.data = parsed.round(linear.weight.data, axis=-1)
-    return quantized
+    def keep(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
+            found[name] = output if isinstance(output, Tensor) else output[0]
 
+        return hook
 
-@contextmanager
-def with_inputs(model: ReferenceModel, scheme: str) -> Iterator[ReferenceModel]:
-    """Round the input of every block linear through a scheme while the context is open.
-
-    Each window of a batch is rounded by itself, its range taken from that window as it passes
-    (dynamic): `tensor` shares one scale over a window's tokens, `token` has one a token.
-    """
-    parsed = _scheme(scheme)
-
-    def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        return (torch.stack([parsed.round(window, axis=-1) for window in inputs[0]]),)
-
-    handles = [linear.register_forward_pre_hook(hook) for linear in block_linears(model).values()]
+    handles = [block.register_forward_hook(keep(name)) for name, block in model.blocks().items()]
     try:
-        yield model
+        model.run(ids[None])
     finally:
         for handle in handles:
             handle.remove()
+    return found
 
 
-def weight_table(
-    schemes: Sequence[str] = WEIGHT_SCHEMES,
-    text: bytes | None = None,
-    model: ReferenceModel | None = None,
-    report: Callable[[str], object] = lambda line: None,
-) -> list[dict]:
-    """Loss, KL and agreement of the reference model under weight schemes, float32 first.
+def embedding_agreement(exact: Tensor, other: Tensor) -> dict[str, float]:
+    """How near the embeddings of a quantized encoder are to those of the float one.
 
-    Rows have `scheme`, `bits` (bits a value with scales), `loss`, `kl`, `kl_error`, `agreement`.
-    `text` defaults to the whole held-out slice. An unknown scheme is a `WorkbenchError`.
+    Args:
+        exact: float32 `(N, D)`, each of length one.
+        other: the same texts by the other encoder.
+
+    Returns:
+        `cosine`, its mean with the ends of a bootstrap interval as `cosine_low`, `cosine_high`;
+        and `retrieval`, the share of texts whose nearest other text is the same in both.
+
+    >>> e = F.normalize(torch.eye(3) + 0.1, dim=-1)
+    >>> embedding_agreement(e, e)["retrieval"]
+    1.0
     """
-    from workbench import models
-
-    model = model or models.load("reference")
-    text = models.held_out_text() if text is None else text
-    exact = Remembered(model)
-    rows = [_row("float32", 32.0, evaluate(model, text))]
-    for scheme in schemes:
-        report(f"weights as {scheme}")
-        result = evaluate(with_weights(model, scheme), text, exact)
-        rows.append(_row(scheme, weight_bits(model, scheme), result))
-    return rows
+    cosines = (exact * other).sum(-1).double().numpy()
+    drawn = np.random.default_rng(0).integers(0, len(cosines), (RESAMPLES, len(cosines)))
+    low, high = _interval(cosines[drawn].mean(1), 0.95)
+    same = (_nearest(exact) == _nearest(other)).double().mean().item()
+    return {
+        "cosine": float(cosines.mean()), "cosine_low": low, "cosine_high": high, "retrieval": same,
+    }  # fmt: skip
 
 
-def activation_table(
-    text: bytes | None = None, report: Callable[[str], object] = lambda line: None
-) -> list[dict]:
-    """W8A8 of the reference model and its outlier twin: one scale a window, and one a token.
+def _nearest(embeddings: Tensor) -> Tensor:
+    """The place of the nearest other embedding to each."""
+    products = embeddings @ embeddings.T
+    return products.fill_diagonal_(-2).argmax(-1)
 
-    Weights are `int8/channel`. Rows have `model`, `weights`, `activations` and what
-    `weight_table` has; KL is to the float32 model, which is the twin's function too.
+
+def accuracy(model: Callable[[Tensor], Tensor], inputs: Tensor, labels: Sequence[int]) -> float:
+    """The share of inputs whose largest logit is that of their label.
+
+    >>> accuracy(lambda x: x, torch.eye(4), [0, 1, 2, 0])
+    0.75
     """
-    from workbench import models
-
-    text = models.held_out_text() if text is None else text
-    exact = Remembered(models.load("reference"))
-    rows = []
-    for name in ("reference", "reference-twin"):
-        quantized = with_weights(models.load(name), "int8/channel")
-        for scheme in ("int8/tensor", "int8/token"):
-            report(f"{name}: int8/channel weights, {scheme} activations")
-            with with_inputs(quantized, scheme):
-                result = evaluate(quantized, text, exact)
-            label = {"model": name, "weights": "int8/channel", "activations": scheme}
-            rows.append(label | _row(scheme, 8.0, result))
-    return rows
-
-
-def weight_bits(model: nn.Module, scheme: str) -> float:
-    """Mean bits a block-linear weight takes under a scheme, scales included."""
-    parsed = _scheme(scheme)
-    weights = [linear.weight for linear in block_linears(model).values()]
-    bits = sum(parsed.bits_per_value(tuple(w.shape)) * w.numel() for w in weights)
-    return bits / sum(w.numel() for w in weights)
-
-
-def _row(scheme: str, bits: float, result: Evaluation) -> dict:
-    row = {"scheme": scheme, "bits": bits, "loss": result.loss, "kl": result.kl}
-    return row | {"kl_error": result.kl_error, "agreement": result.agreement}
-
-
-def _scheme(text: str):
-    from workbench import schemes
-
-    return schemes.parse(text)
+    with torch.no_grad():
+        found = model(inputs).argmax(-1)
+    return float((found == torch.as_tensor(labels)).double().mean())

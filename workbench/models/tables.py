@@ -1,4 +1,4 @@
-"""The tables of the README and the three commands: `workbench models list`, `get` and `table`.
+"""The tables of the README and the commands `workbench models list`, `get` and `table`.
 
 Tables are Markdown and say how they were measured; `write_table` puts them between two comments of
 a file, so that running the command again replaces them.
@@ -6,8 +6,9 @@ a file, so that running the command again replaces them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from workbench._files import replacing
 from workbench.errors import WorkbenchError
@@ -15,54 +16,78 @@ from workbench.errors import WorkbenchError
 BEGIN = "<!-- begin: workbench models table -->"
 END = "<!-- end: workbench models table -->"
 PROTOCOL = (
-    "Shipped byte-level reference model; {scored:,} bytes of *Hamlet*, held out of its training; "
-    "one token a byte, context {context}, stride {stride}, loss in nats a byte. The 28 linear "
-    "layers inside the blocks are rounded, embedding and head are not. A scale is absmax / qmax "
-    "unless the scheme says otherwise. KL is KL(float ‖ quantized) in nats a byte ± its standard "
-    "error over windows."
+    "The linear layers inside the blocks are quantized, embedding and head are not. Calibration "
+    "reads the first half of the shipped *Hamlet*, scoring the last half; the shipped models never "
+    "saw any of it in training. A scale is absmax / qmax unless the scheme says otherwise, inputs' "
+    "ranges are found as they come: `tensor` is a window. Loss is in nats a token, KL is KL(float "
+    "‖ quantized) in nats a token with a 95 % bootstrap interval over windows."
 )
+TEXT_MODELS = ("reference", "reference-twin", "minilm", "smollm2")
+LANGUAGE = ["recipe", "bits a weight", "loss", "perplexity", "KL to float", "same top token"]
+ENCODER = ["recipe", "bits a weight", "cosine to float", "same nearest line"]
 
 
-def weight_markdown(rows: list[dict]) -> str:
-    """The Markdown table of `evaluate.weight_table` rows.
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The Markdown table of one model's `recipe_table.recipe_rows`.
 
-    >>> row = {"scheme": "int8", "bits": 8.0, "loss": 1.5, "kl": 0.01, "kl_error": 0.001}
-    >>> print(weight_markdown([row | {"agreement": 0.99}]).splitlines()[-1])
-    | `int8` | 8.00 | 1.5000 | 0.01000 ± 0.00100 | 99.00 % |
+    >>> row = {"recipe": "w=int8", "bits": 8.0, "loss": 1.5, "perplexity": 4.4817, "kl": 0.01}
+    >>> print(markdown([row | {"kl_low": 0.009, "kl_high": 0.011, "agreement": 0.99}]
+    ...                ).splitlines()[-1])
+    | `w=int8` | 8.00 | 1.5000 | 4.482 | 0.01000 (0.00900 to 0.01100) | 99.00 % |
     """
-    head = ["weights", "bits a value", "loss", "KL to float32", "same top byte"]
-    return _table(
-        head, [[f"`{row['scheme']}`", f"{row['bits']:.2f}", *_cells(row)] for row in rows]
-    )
+    language = any("loss" in row for row in rows)
+    head, cells = (LANGUAGE, _language_cells) if language else (ENCODER, _encoder_cells)
+    marks = ["---", *["---:"] * (len(head) - 1)]
+    body = [
+        [f"`{row['recipe']}`", row["refused"], *[""] * (len(head) - 2)]
+        if "refused" in row
+        else [f"`{row['recipe']}`", f"{row['bits']:.2f}", *cells(row)]
+        for row in rows
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, marks, *body])
 
 
-def activation_markdown(rows: list[dict]) -> str:
-    """The Markdown table of `evaluate.activation_table` rows."""
-    head = ["model", "weights", "activations", "loss", "KL to float32", "same top byte"]
-    names = ("model", "weights", "activations")
-    return _table(head, [[*(f"`{row[name]}`" for name in names), *_cells(row)] for row in rows])
+def _language_cells(row: dict[str, Any]) -> list[str]:
+    kl = f"{row['kl']:.5f} ({row['kl_low']:.5f} to {row['kl_high']:.5f})" if row["kl"] else "0"
+    return [
+        f"{row['loss']:.4f}", f"{row['perplexity']:.3f}", kl, f"{100 * row['agreement']:.2f} %",
+    ]  # fmt: skip
 
 
-def markdown_table(report: Callable[[str], object] = lambda line: None) -> str:
-    """Measure both tables on the whole held-out slice (some minutes) and give them as Markdown."""
+def _encoder_cells(row: dict[str, Any]) -> list[str]:
+    low, high = row["cosine_low"], row["cosine_high"]
+    cosine = f"{row['cosine']:.5f} ({low:.5f} to {high:.5f})"
+    return [cosine, f"{100 * row['retrieval']:.1f} %"]
+
+
+def markdown_tables(
+    names: Sequence[str] | None = None, report: Callable[[str], object] = lambda line: None
+) -> str:
+    """Measure every recipe on every model that is here (minutes) and give them as Markdown.
+
+    `names` defaults to the shipped models and those that have been fetched.
+    """
     from workbench import models
     from workbench.models import extras
 
-    torch = extras.need("torch", "measuring the reference model")
-    torch.set_num_threads(1)  # windows are too small to share; waiting threads only cost time
-    from workbench.models import evaluate
+    extras.need("torch", "measuring a model")
+    from workbench.models.recipe_table import recipe_rows, shipped_protocol
 
-    text = models.held_out_text()
-    context = models.recipe()["model"]["context"]
-    protocol = PROTOCOL.format(scored=len(text) - 1, context=context, stride=context)
-    weights = weight_markdown(evaluate.weight_table(text=text, report=report))
-    activations = activation_markdown(evaluate.activation_table(text, report))
-    second = (
-        "W8A8 with dynamic ranges: one activation scale a window of 256 tokens (`int8/tensor`) or "
-        "one a token (`int8/token`). The *outlier twin* is the same function with a few channels "
-        "64 times larger:"
-    )
-    return "\n\n".join([protocol, weights, second, activations])
+    parts = [PROTOCOL]
+    for name in names or _here():
+        model = models.open_model(name)
+        protocol = shipped_protocol(model, 65536 if name in models.SHIPPED else 16384)
+        rows = recipe_rows(model, protocol=protocol, report=report)
+        parts += [f"**{name}**: {protocol.about}.", markdown(rows)]
+    return "\n\n".join(parts)
+
+
+def _here() -> list[str]:
+    """The text models that need no fetching any more."""
+    from workbench import models
+
+    here = {row["name"] for row in models.available() if not row["state"].startswith("not")}
+    return [name for name in TEXT_MODELS if name in here]
 
 
 def write_table(path: str | Path, table: str) -> None:
@@ -101,21 +126,11 @@ def main_get(name: str) -> None:
     models.get(name)
 
 
-def main_table(write: str | Path | None = None) -> None:
-    """What `workbench models table [--write FILE]` does: measure, then print or write."""
-    table = markdown_table(report=lambda line: print(line, flush=True))
+def main_table(write: str | Path | None = None, names: Sequence[str] | None = None) -> None:
+    """What `workbench models table [NAME ...] [--write FILE]` does: measure, print or write."""
+    table = markdown_tables(names, report=lambda line: print(line, flush=True))
     if write is None:
         print(table)
     else:
         write_table(write, table)
         print(f"written to {write}")
-
-
-def _cells(row: dict) -> list[str]:
-    kl = f"{row['kl']:.5f} ± {row['kl_error']:.5f}" if row["kl"] else "0"
-    return [f"{row['loss']:.4f}", kl, f"{100 * row['agreement']:.2f} %"]
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    marks = ["---" if index == 0 else "---:" for index in range(len(head))]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, marks, *rows])

@@ -6,6 +6,7 @@ pseudo-random priority, so it is the same however the rows were shared out.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -225,18 +226,20 @@ def save(calibrations: Mapping[str, Calibration], path: str | Path) -> None:
     """
     from safetensors.numpy import save_file
 
-    distinct = {id(one): one for one in calibrations.values()}
-    number = {key: str(i) for i, key in enumerate(distinct)}
-    arrays_ = {
-        f"{number[key]}.{name}": np.ascontiguousarray(getattr(one, name))
-        for key, one in distinct.items()
+    each = list({id(one): one for one in calibrations.values()}.values())
+    numbers = {id(one): str(number) for number, one in enumerate(each)}
+    distinct = {numbers[id(one)]: one for one in each}
+    parts = {
+        f"{number}.{name}": np.ascontiguousarray(getattr(one, name))
+        for number, one in distinct.items()
         for name in _FIELDS
     }
-    about = {f"layer {name}": number[id(one)] for name, one in calibrations.items()}
-    for key, one in distinct.items():
-        about[f"counts {number[key]}"] = f"{one.count} {one.seed} {one.size}"
+    about = {
+        "layers": [[name, numbers[id(one)]] for name, one in calibrations.items()],
+        "counts": {number: [one.count, one.seed, one.size] for number, one in distinct.items()},
+    }
     with replacing(path) as spare:
-        save_file(arrays_, spare, about)
+        save_file(parts, spare, {"calibrations": json.dumps(about)})
 
 
 def load(path: str | os.PathLike) -> dict[str, Calibration]:
@@ -245,23 +248,17 @@ def load(path: str | os.PathLike) -> dict[str, Calibration]:
 
     try:
         with safe_open(str(path), framework="numpy") as file:
-            about = file.metadata() or {}
+            about = json.loads((file.metadata() or {})["calibrations"])
             read = {
-                key.removeprefix("counts "): Calibration(
-                    count, *(file.get_tensor(f"{key[7:]}.{name}") for name in _FIELDS), seed, size
+                number: Calibration(
+                    count, *(file.get_tensor(f"{number}.{name}") for name in _FIELDS), seed, size
                 )
-                for key, value in about.items()
-                if key.startswith("counts ")
-                for count, seed, size in [map(int, value.split())]
+                for number, (count, seed, size) in about["counts"].items()
             }
-        layers = {k[6:]: v for k, v in about.items() if k.startswith("layer ")}
-        found = {name: read[number] for name, number in layers.items()}
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        return {name: read[number] for name, number in about["layers"]}
+    except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         why = f"it holds no calibration ({error})"
         raise WorkbenchError(str(path), why, "pass a file that save(path) wrote") from error
-    if not found:
-        raise WorkbenchError(str(path), "it holds no calibration", "pass one that save(path) wrote")
-    return found
 
 
 def _products(rows: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..errors import WorkbenchError
 from .calibration import Calibration
 
 PROOF_ROWS = 64
-MOST_DIFFERENCE = 1e-4  # of float32 products, relative to their root mean square
+MOST_DIFFERENCE = 2e-5  # of float32 products, relative to |inputs| |weights|
 
 
 class Step:
@@ -182,11 +182,11 @@ def prove(step: Step, weight: np.ndarray, rows: np.ndarray, name: str) -> None:
     before = rows @ weight.astype(np.float64).T
     after = step.inputs(rows.astype(np.float32)).astype(np.float64)
     after = after @ step.weights(weight).astype(np.float64).T + step.bias(weight)
-    size = float(np.sqrt((before**2).mean())) or 1.0
+    sizes = (np.sqrt((part**2).sum(axis=1).mean()) for part in (rows, weight.astype(np.float64)))
+    size = float(np.prod(list(sizes))) or 1.0
     difference = float(np.abs(after - before).max()) / size
     if not difference <= MOST_DIFFERENCE:
         raise WorkbenchError(
-            name,
-            f"it changes what the layer computes, by {difference:.2g} of its outputs' size",
+            name, f"it changes what the layer computes, by {difference:.2g} of its terms' size",
             "leave it out, or give inputs of ordinary size",
-        )
+        )  # fmt: skip
