@@ -13,7 +13,8 @@ import workbench as wb
 from workbench.studies import conformance as study
 from workbench.studies.conformance_peers import Peer
 from workbench.views import style
-from workbench.views.conformance import CIVIDIS, conformance
+from workbench.views.conformance import conformance
+from workbench.views.style import CIVIDIS
 
 
 def ours(name):

@@ -1,6 +1,8 @@
-"""How far a rounded tensor is from the original: single figures, the error by cause, in theory."""
+"""How far a rounded tensor is from the original, by cause and in theory; how well data fill it."""
 
+from .covariances import moments
 from .densities import Density, Gaussian, Laplace, Mixture, StudentT, Uniform
+from .divergence import kl_top
 from .error import error
 from .expected import (
     BestRange,
@@ -22,6 +24,32 @@ from .figures import (
     sqnr,
     unused_codes,
 )
+from .qsur import (
+    Qsur,
+    best_by_both,
+    best_by_rotation,
+    best_by_scaling,
+    published_qsur,
+    qsur,
+    qsur_of,
+)
+from .spectra import (
+    Spectrum,
+    effective_rank,
+    matrix_entropy,
+    matrix_nuclear_norm,
+    nuclear_norm,
+    spectrum,
+)
+from .spreading import (
+    equalizing_scales,
+    powers,
+    qsur_after,
+    spreading_rotation,
+    transformed,
+    whitening,
+)
+from .weighted import relative_weighted_error, weighted_error, weighted_squares
 
 __all__ = [
     "BestRange",
@@ -30,21 +58,45 @@ __all__ = [
     "Gaussian",
     "Laplace",
     "Mixture",
+    "Qsur",
+    "Spectrum",
     "StudentT",
     "Uniform",
+    "best_by_both",
+    "best_by_rotation",
+    "best_by_scaling",
     "best_range",
     "best_ranges",
     "cosine",
     "dot_product_error",
     "effective_bits",
+    "effective_rank",
+    "equalizing_scales",
     "error",
     "expected_block_error",
     "expected_error",
+    "kl_top",
+    "matrix_entropy",
+    "matrix_nuclear_norm",
     "max_error",
     "minifloat_values",
+    "moments",
     "mse",
+    "nuclear_norm",
+    "powers",
+    "published_qsur",
+    "qsur",
+    "qsur_after",
+    "qsur_of",
     "relative_error",
+    "relative_weighted_error",
+    "spectrum",
+    "spreading_rotation",
     "sqnr",
+    "transformed",
     "unused_codes",
+    "weighted_error",
+    "weighted_squares",
+    "whitening",
     "winner",
 ]

@@ -38,6 +38,17 @@ def style_sheet() -> str:
     return (DATA / "figure_pane.css").read_text("utf-8")
 
 
+@cache
+def copy_script() -> str:
+    """JavaScript that defines `copyText`, for the buttons that put text on the clipboard.
+
+    Example:
+        >>> "function copyText" in copy_script()
+        True
+    """
+    return (DATA / "copy_text.js").read_text("utf-8")
+
+
 def as_json(plot: dict[str, Any]) -> str:
     """A figure as JSON, its arrays of numbers as base64: plotly reads both.
 

@@ -85,7 +85,10 @@ class Fan:
 
 
 def channel_fan(
-    fan: Fan, grids: Sequence[Grid] = (), spec: ViewSpec | Mapping[str, Any] | None = None
+    fan: Fan,
+    grids: Sequence[Grid] = (),
+    spec: ViewSpec | Mapping[str, Any] | None = None,
+    axis: ValueAxis | None = None,
 ) -> View:
     """Draw the spread of every channel and how many bits of each format it uses.
 
@@ -93,11 +96,12 @@ def channel_fan(
         fan: quantiles of the channels.
         grids: formats with one scale for the tensor, whose reach is drawn; up to four.
         spec: theme, axis, selection, channel and sort; see `ViewSpec`.
+        axis: the value axis, for fans that stand beside each other; None for this fan's own.
     """
     spec = ViewSpec.of(spec)
     order = fan.order(spec.sort)
     columns = _columns(order)
-    axis = fan_axis(fan, spec)
+    axis = axis or fan_axis(fan, spec)
     looks = style.identities([grid.family for grid in grids], spec.theme)
     bits = [fan.used_bits(grid) for grid in grids]
     traces = _ribbons(fan, columns, axis, spec)

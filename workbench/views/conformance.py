@@ -17,7 +17,6 @@ SIGNS = {
     "=": "as the format here", "≡": "as another convention here", "≠": "as no convention here",
     "!": "did not run",
 }  # fmt: skip
-CIVIDIS = ("#00224E", "#35456C", "#666970", "#948E77", "#C8B866", "#FDE737")
 ROW_HEIGHT = 26  # pixels
 
 
@@ -70,9 +69,9 @@ def _traces(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     peers, formats = _all(rows, "peer"), _all(rows, "format")
     cells = {(row["format"], row["peer"]): row for row in rows}
     grid = [[cells.get((format, peer)) for peer in peers] for format in formats]
-    scale = [[i / (len(CIVIDIS) - 1), colour] for i, colour in enumerate(CIVIDIS)]
     colours = style.trace(
-        "heatmap", x=peers, y=formats, zmin=0, zmax=1, colorscale=scale, xgap=1, ygap=1,
+        "heatmap", x=peers, y=formats, zmin=0, zmax=1, xgap=1, ygap=1,
+        colorscale=style.cividis_scale(),
         z=[[_level(cell) if cell and not cell["reason"] else None for cell in line]
            for line in grid],
         text=[[_hover(cell) if cell else "" for cell in line] for line in grid],
@@ -101,10 +100,7 @@ def _ink(row: Mapping[str, Any]) -> str:
     """Black or white, whichever is read better on the colour of the cell."""
     if row["reason"]:
         return "#808890"  # lies on the bare ground of either theme
-    at = _level(row) * (len(CIVIDIS) - 1)
-    low = min(int(at), len(CIVIDIS) - 2)
-    ground = style.mix(CIVIDIS[low], CIVIDIS[low + 1], at - low)
-    return max(("#FFFFFF", "#000000"), key=lambda ink: style.contrast(ink, ground))
+    return style.ink(style.cividis(_level(row)))
 
 
 def _hover(row: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SIGNED = [[0.0, "#0072B2"], [0.5, "#FFFFFF"], [1.0, "#E69F00"]]
 MAGNITUDE = "Cividis"
+CIVIDIS = ("#00224E", "#35456C", "#666970", "#948E77", "#C8B866", "#FDE737")
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,38 @@ def _luminance(colour: str) -> float:
     parts = [c / 255 for c in channels(colour)]
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def cividis(level: float) -> str:
+    """The colour of a magnitude from 0, dark, to 1, light; beyond them the end's.
+
+    Example:
+        >>> cividis(0.0), cividis(1.0)
+        ('#00224E', '#FDE737')
+    """
+    at = min(max(level, 0.0), 1.0) * (len(CIVIDIS) - 1)
+    low = min(int(at), len(CIVIDIS) - 2)
+    return mix(CIVIDIS[low], CIVIDIS[low + 1], at - low)
+
+
+def cividis_scale() -> list[list[Any]]:
+    """The same colours as a plotly colour scale.
+
+    Example:
+        >>> cividis_scale()[0]
+        [0.0, '#00224E']
+    """
+    return [[i / (len(CIVIDIS) - 1), colour] for i, colour in enumerate(CIVIDIS)]
+
+
+def ink(ground: str) -> str:
+    """Black or white, whichever is read better on `ground`.
+
+    Example:
+        >>> ink("#00224E"), ink("#FDE737")
+        ('#FFFFFF', '#000000')
+    """
+    return max(("#FFFFFF", "#000000"), key=lambda colour: contrast(colour, ground))
 
 
 def power(exponent: int) -> str:
