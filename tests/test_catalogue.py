@@ -29,8 +29,26 @@ HOLDS = {
     ),
     22: lambda f: [f[f"magnitudes, khot8(k={k})"] for k in (1, 2, 3)] == [9, 37, 93],
     27: lambda f: f["wrong products"] == 0,
+    32: lambda f: (
+        f["diag(4, 1), rotated"] == pytest.approx(math.pi / 5)
+        and f["diag(4, 1), whitened"] == pytest.approx(math.pi / 4)
+        and f["diag(4, 1), as it is"]
+        == pytest.approx(f["diag(4, 1), share of points inside"], rel=0.01)
+        and f["whitened with the longest axis diagonal, published"] > 1
+        and abs(f["64 channels, rotated against the limit"]) < 1e-9
+        and f["noise on unlikely tokens, KL over 1000"] == 0
+    ),
     37: lambda f: (
         f["bitmod3"] < 0.85 * f["int3 asymmetric"] and f["bitmod4"] < 0.97 * f["int4 asymmetric"]
+    ),
+    38: lambda f: (
+        f["channels found"] == 6
+        and f["outliers apart"] < 0.03 * f["a scale a row"] < f["a scale a tensor"]
+    ),
+    62: lambda f: all(
+        f[f"{solver} over nearest, {bits} bits"] < 0.9
+        for solver in ("adaround", "gptq", "gptq(act_order=true)")
+        for bits in (2, 3, 4)
     ),
     64: lambda f: f["share lost to zero, udynamic8"] < 0.1 < f["share lost to zero, uint8"],
     71: lambda f: (
@@ -45,6 +63,12 @@ HOLDS = {
     ),
     98: lambda f: f["weights exact at 4 bits"] > 0.6 > f["weights exact at 8 bits, uniform noise"],
     99: lambda f: f["largest of f7e5m1"] == 49152 and f["widths and lengths packed wrongly"] == 0,
+    100: lambda f: (
+        f["median SQNR of channels, a scale a channel, dB"]
+        > f["median SQNR of channels, a scale a tensor, dB"] + 30
+        and abs(f["gain of a zero point after a ReLU, dB"] - 6.02) < 0.15
+        and f["integer products over simulated ones, largest difference"] < 1e-5
+    ),
     101: lambda f: abs(f["relative error"] - (1 - 2 / math.pi)) < 2e-3,
     107: lambda f: (
         f["bytes of 1584 weights, 1 bit"] == 1584 / 8 + 8
@@ -54,6 +78,11 @@ HOLDS = {
         f["gaussian, E2M5 over INT8, dB"] == pytest.approx(2.1, abs=0.05)
         and f["uniform, INT8, dB"] == pytest.approx(48.13, abs=0.05)
         and 5 <= f["largest nu where E3M4 wins"] < 8
+    ),
+    139: lambda f: (
+        f["four axes, published over exact"] == pytest.approx(1)
+        and f["four directions, published over exact"] > 3.5
+        and f["four directions, exact"] == pytest.approx(f["four axes, exact"])
     ),
 }
 

@@ -12,7 +12,7 @@ from textwrap import fill
 from typing import Any
 
 from .errors import WorkbenchError, nearest
-from .reproductions import formats, theory, training
+from .reproductions import formats, quantizers, statistics, theory, training
 
 STATUSES = ("reproduced", "reproduced with differences", "interpretation")
 SAME, DIFFERENT, READ_SO = STATUSES
@@ -81,9 +81,22 @@ SYSTEMS = (
     System(27, "Bipolar integers", 2024, "format", SAME,
            "every bit is worth plus or minus its weight, so one popcount serves all bit planes",
            "wb.format('bipolar4')", formats.bipolar_planes),
+    System(32, "OSTQuant", 2025, "function", DIFFERENT,
+           "the share of the quantizer's cube that data fill tells which transforms help",
+           "wb.metrics.qsur(covariance), wb.views.qsur_view(wb.views.QsurPath.of(covariance))",
+           statistics.utilisation,
+           "QSUR, its limits and the transforms that reach them are here; learned ones are not"),
     System(37, "BitMoD", 2025, "format", SAME,
            "one of four special values for each group lowers the error of 3- and 4-bit weights",
            "wb.scheme('bitmod3/g128')", formats.bitmod),
+    System(38, "LLM.int8()", 2022, "recipe", SAME,
+           "input channels with a value of 6 or more, multiplied in 16 bits, make INT8 lossless",
+           "wb.Recipe.parse('w=int8/channel a=int8/token outlier_columns')",
+           quantizers.outlier_columns),
+    System(62, "AdaRound, AdaQuant and integer programming", 2020, "recipe", DIFFERENT,
+           "learning which neighbour each weight becomes halves the error of rounding to nearest",
+           "wb.Recipe.parse('w=int4/channel adaround')", quantizers.learned_rounding,
+           "AdaRound, and GPTQ beside it, are here; AdaQuant and the allocation of bits are not"),
     System(64, "8-bit optimizers", 2022, "format", DIFFERENT,
            "a dynamic map in blocks keeps optimizer states that a linear one loses",
            "wb.scheme('dynamic8/b2048')", formats.dynamic_tree,
@@ -105,6 +118,11 @@ SYSTEMS = (
     System(99, "Tilus types", 2025, "format", SAME,
            "integers and floats of 1 to 8 bits with any split of exponent and mantissa",
            "wb.format('f6e3m2')", formats.tilus_types),
+    System(100, "Quantization whitepaper", 2018, "recipe", DIFFERENT,
+           "a scale a channel keeps 8-bit weights; zero points keep what a ReLU gives",
+           "wb.quantizers.integers.affine_product(x, w), wb.Recipe.parse('w=int8/channel')",
+           quantizers.whitepaper,
+           "weights, inputs, integer products and folded norms are here; training is not"),
     System(101, "iFairy", 2025, "format", DIFFERENT,
            "complex weights in {1, i, -1, -i} use two bits fully and need no multiplication",
            "wb.formats.QuarterFormat()", formats.quarter_turns,
@@ -116,6 +134,10 @@ SYSTEMS = (
     System(131, "FP8 versus INT8", 2023, "function", SAME,
            "integers win without tails; the heavier the tails, the more exponent bits are best",
            "wb.metrics.best_ranges(), wb.views.expected_error", theory.eight_bits),
+    System(139, "Matrix nuclear norm", 2024, "function", DIFFERENT,
+           "column norms stand for singular values, so the rank of representations is quickly told",
+           "wb.metrics.spectrum(x)", statistics.nuclear_norms,
+           "as published, but a rotation of the channels changes it; the exact norm is beside it"),
 )  # fmt: skip
 
 
