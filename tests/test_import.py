@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 HEAVY = {"torch", "panel", "bokeh", "plotly", "numba", "scipy", "ipywidgets", "pandas"}
+HEAVY |= {"transformers", "tokenizers", "onnx", "gguf"}
 
 
 def test_import_brings_nothing_heavy():

@@ -14,6 +14,7 @@ from workbench.errors import unknown
 
 if TYPE_CHECKING:
     from workbench.models.checkpoint import Checkpoint
+    from workbench.models.language import TextModel
     from workbench.models.shipped_sketches import ShippedSketches
 
 DATA = Path(__file__).parent / "data"
@@ -28,8 +29,8 @@ def load(name: str | Path) -> Any:
     """Load a shipped model as a torch module in eval mode, or open any other checkpoint lazily.
 
     `"reference"` and `"reference-twin"` give a `ReferenceModel`; `"smollm2"`, `"minilm"`,
-    `"efficientnet-lite0"` (once fetched), a `.safetensors` or `.gguf` path and a folder give a
-    `Checkpoint`: a mapping whose tensors are listed without being read. An unknown name, a
+    `"efficientnet-lite0"` (once fetched), a `.safetensors`, `.gguf` or `.onnx` path and a folder
+    give a `Checkpoint`: a mapping whose tensors are listed without being read. An unknown name, a
     missing, broken or pickled file is a `WorkbenchError`.
 
     >>> load("reference").training
@@ -44,18 +45,61 @@ def tensors(name: str | Path) -> Checkpoint:
     >>> tensors("reference").info("lm_head.weight").shape
     (256, 256)
     """
-    from workbench.models import opening, optional, twin
+    from workbench.models import opening, twin
     from workbench.models.checkpoint import from_arrays
 
     if name == "reference":
         return opening.open_checkpoint(DATA / "reference.safetensors")
     if name == "reference-twin":
         return from_arrays(name, twin.twin_arrays(tensors("reference"), layers=4))
-    if name in optional.MODELS:
-        return opening.open_checkpoint(optional.require(str(name)))
-    if isinstance(name, str) and not _is_path(name):
-        raise unknown("model", name, [*SHIPPED, *optional.MODELS])
-    return opening.open_checkpoint(name)
+    return opening.open_checkpoint(_path(name))
+
+
+def open_model(name: str | Path) -> TextModel:
+    """Open a model that runs: text in, logits or embeddings out, with its vocabulary.
+
+    Args:
+        name: `"reference"`, `"reference-twin"`; `"smollm2"`, `"minilm"` (once fetched); the path of
+            a Llama-type GGUF file, or of a folder with a causal language model or an encoder.
+
+    Gives a `LanguageModel` or an `Encoder`, in float32, made from local files alone. What cannot
+    be run (an unknown architecture, weights that are NaN or packed) is a `WorkbenchError`; its
+    tensors can be looked at with `tensors`. All but the shipped ones need the extra `models`.
+
+    >>> model = open_model("reference")
+    >>> model.linears()["layers.0.mlp.down_proj"].weight.shape
+    torch.Size([256, 512])
+    """
+    from workbench.models import extras
+
+    extras.need("torch", repr(str(name)))
+    from workbench.models import runnable
+
+    if str(name) in SHIPPED:
+        return runnable.shipped(str(name))
+    return runnable.open_path(_path(name), str(name))
+
+
+def from_module(module: Any, name: str = "module") -> Checkpoint:
+    """The weights of a torch module as a `Checkpoint`, read when asked for, as they are then.
+
+    Args:
+        module: any `torch.nn.Module`, on any device, its weights of any mixture of types.
+        name: what the checkpoint calls itself.
+
+    A weight that two layers share is listed once; its other names are its `aliases`. Something
+    that is no module is a `WorkbenchError`.
+
+    >>> checkpoint = from_module(load("reference"))
+    >>> checkpoint["norm.weight"].shape
+    (256,)
+    """
+    from workbench.models import extras
+
+    extras.need("torch", repr(name))
+    from workbench.models.module_reader import open_module
+
+    return open_module(module, name)
 
 
 def names() -> list[str]:
@@ -143,6 +187,17 @@ def _module(name: str) -> Any:
     state = {key: torch.tensor(array) for key, array in _arrays(name).items()}
     model.load_state_dict(state)
     return model.eval()
+
+
+def _path(name: str | Path) -> Path:
+    """Path of a fetched model, or the path that was given."""
+    from workbench.models import optional
+
+    if name in optional.MODELS:
+        return optional.require(str(name))
+    if isinstance(name, str) and not _is_path(name):
+        raise unknown("model", name, [*SHIPPED, *optional.MODELS])
+    return Path(name)
 
 
 def _is_path(name: str) -> bool:

@@ -7,6 +7,7 @@ one steps over them. Format: the GGUF specification, versions 2 and 3, little en
 from __future__ import annotations
 
 import struct
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -28,7 +29,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Header:
-    """Metadata (arrays left out) and tensor records of a GGUF file."""
+    """Metadata and tensor records of a GGUF file; an array that nobody asked for is None."""
 
     metadata: dict
     records: list[Record]
@@ -61,16 +62,28 @@ class Cursor:
         """The next string."""
         return self.take(self.count()).decode("utf-8", "replace")
 
-    def value(self, kind: int) -> Any:
-        """The next value of a metadata type; an array is stepped over and gives None."""
+    def value(self, kind: int, arrays: bool = False) -> Any:
+        """The next value of a metadata type; an array is read if asked for, else gives None."""
         if kind == STRING:
             return self.text()
         if kind == ARRAY:
-            self.skip(int(self.number("I")), self.count())
+            member, count = int(self.number("I")), self.count()
+            if arrays:
+                return self.array(member, count)
+            self.skip(member, count)
             return None
         if kind not in SCALARS:
             raise ValueError(f"metadata type {kind}")
         return self.number(SCALARS[kind])
+
+    def array(self, kind: int, count: int) -> list:
+        """The next `count` values of one type."""
+        if count > LONGEST:
+            raise ValueError(f"an array of {count:,} values")
+        if kind not in SCALARS:
+            return [self.value(kind) for _ in range(count)]
+        code = f"<{count}{SCALARS[kind]}"
+        return list(struct.unpack(code, self.take(struct.calcsize(code))))
 
     def skip(self, kind: int, count: int) -> None:
         """Step over an array."""
@@ -81,8 +94,10 @@ class Cursor:
             self.value(kind)
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: BinaryIO, arrays: Container[str] = ()) -> Header:
     """Header of an open GGUF file; anything that is not one is a `ValueError`.
+
+    `arrays` are the metadata keys whose arrays are read, such as the vocabulary's.
 
     >>> import io
     >>> read_header(io.BytesIO(b"GGUF" + struct.pack("<IQQ", 3, 0, 0))).records
@@ -96,7 +111,7 @@ def read_header(file: BinaryIO) -> Header:
     metadata: dict[str, Any] = {}
     for _ in range(pairs):
         key = cursor.text()
-        metadata[key] = cursor.value(int(cursor.number("I")))
+        metadata[key] = cursor.value(int(cursor.number("I")), key in arrays)
     records = [_record(cursor) for _ in range(tensors)]
     alignment = int(metadata.get("general.alignment") or 32)
     start = -(-file.tell() // alignment) * alignment

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.errors import WorkbenchError
-from workbench.models import extras, gguf_header
+from workbench.models import extras, gguf_header, shards
 from workbench.models.checkpoint import Checkpoint, Entry, TensorInfo
 from workbench.models.gguf_header import Header, Record
 
@@ -47,9 +47,8 @@ def open_gguf(path: str | Path) -> Checkpoint:
         with path.open("rb") as file:
             header = gguf_header.read_header(file)
         buffer = np.memmap(path, np.uint8, "r")
-        return Checkpoint(
-            path, [_entry(package, path, buffer, header, record) for record in header.records]
-        )
+        entries = [_entry(package, path, buffer, header, record) for record in header.records]
+        return Checkpoint(path, entries, lambda: shards.release([buffer]))
     except (ValueError, KeyError, TypeError, OverflowError, ZeroDivisionError) as error:
         raise WorkbenchError(
             str(path), f"it is truncated or corrupt ({error})", "fetch the file again"
@@ -92,13 +91,20 @@ def _entry(package, path: Path, buffer: np.ndarray, header: Header, record: Reco
     info = TensorInfo(name, record.shape, kind.name.lower(), nbytes, path.name)
     heads = _heads(header.metadata, record.name) if llama else 0
 
+    row = nbytes // record.shape[0] if record.shape and record.shape[0] else nbytes
+
+    def rows(first: int, last: int) -> np.ndarray:
+        raw = buffer[record.offset + first * row : record.offset + last * row]
+        shape = (last - first, *record.shape[1:])
+        raw = raw.reshape(*shape[:-1], -1) if len(shape) > 1 else raw
+        return _dequantize(package, raw, kind).reshape(shape)
+
     def read() -> np.ndarray:
-        raw = buffer[record.offset : record.offset + nbytes]
-        rows = raw.reshape(*record.shape[:-1], record.shape[-1] // block * block_bytes)
-        values = _dequantize(package, rows, kind).reshape(record.shape)
+        values = rows(0, record.shape[0])
         return unpermute(values, heads) if heads else values
 
-    return Entry(info, read)
+    whole_rows = len(record.shape) > 1 and not heads
+    return Entry(info, read, rows if whole_rows else None)
 
 
 def _dequantize(package, rows: np.ndarray, kind) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Open a checkpoint by its path: a safetensors or GGUF file, or a folder of safetensors shards.
+"""Open a checkpoint by its path: a safetensors, GGUF or ONNX file, or a folder of shards.
 
 Pickles are refused, because opening one runs whatever code it carries.
 """
@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from workbench.errors import WorkbenchError, nearest
-from workbench.models import gguf_reader, shards
+from workbench.models import gguf_reader, onnx_reader, shards
 from workbench.models.checkpoint import Checkpoint
 
 PICKLES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle"}
@@ -17,7 +17,7 @@ ZIP = b"PK\x03\x04"  # what torch.save writes; as a safetensors header length it
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
-    """Open a `.safetensors` or `.gguf` file, or a folder of safetensors shards, without reading it.
+    """Open a `.safetensors`, `.gguf` or `.onnx` file, or a folder of shards, without reading it.
 
     A missing path, a pickle, a truncated or corrupt file, a folder without checkpoint, a missing
     shard: each is one `WorkbenchError`.
@@ -34,11 +34,13 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         return gguf_reader.open_gguf(path)
     if path.suffix.lower() in PICKLES or start[:4] == ZIP:
         raise _pickle_error(path)
+    if path.suffix.lower() == ".onnx":
+        return onnx_reader.open_onnx(path)
     if path.suffix.lower() not in {".safetensors", ".gguf"}:
         raise WorkbenchError(
             str(path),
-            "it is neither a safetensors nor a GGUF file",
-            "give a .safetensors or .gguf file, or a folder of .safetensors files",
+            "it is neither a safetensors nor a GGUF nor an ONNX file",
+            "give a .safetensors, .gguf or .onnx file, or a folder of .safetensors files",
         )
     return shards.open_files(path, [path])
 
@@ -74,9 +76,10 @@ def _open_folder(folder: Path) -> Checkpoint:
     files = sorted(folder.glob("*.safetensors"))
     if files:
         return shards.open_files(folder, files)
-    ggufs = sorted(folder.glob("*.gguf"))
-    if len(ggufs) == 1:
-        return gguf_reader.open_gguf(ggufs[0])
+    for suffix, reader in (("gguf", gguf_reader.open_gguf), ("onnx", onnx_reader.open_onnx)):
+        single = sorted(folder.glob(f"*.{suffix}"))
+        if len(single) == 1:
+            return reader(single[0])
     pickles = sorted(file for file in folder.iterdir() if file.suffix in PICKLES)
     if pickles:
         raise _pickle_error(pickles[0])
@@ -109,7 +112,7 @@ def _first_bytes(path: Path, count: int = 8) -> bytes:
 
 def _near_path(path: Path) -> str:
     folder = path.parent
-    endings = {".safetensors", ".gguf", path.suffix}
+    endings = {".safetensors", ".gguf", ".onnx", path.suffix}
     siblings = [file.name for file in folder.glob("*") if file.suffix in endings]
     close = nearest(path.name, siblings, 1)
     return f"write {str(folder / close[0])!r}" if close else "give the path of a checkpoint"

@@ -8,6 +8,7 @@ specification (8 bytes of header length, JSON header, one buffer).
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -40,8 +41,9 @@ TABLED |= {"F8_E4M3FNUZ": "e4m3fnuz", "F8_E5M2FNUZ": "e5m2fnuz"}
 def open_files(label: Path, files: list[Path]) -> Checkpoint:
     """One checkpoint over safetensors files; a tensor name that comes twice is an error."""
     entries: dict[str, Entry] = {}
+    buffers: list[np.memmap] = []
     for file in files:
-        for entry in _entries(file):
+        for entry in _entries(file, buffers):
             name = entry.info.name
             if name in entries:
                 where = f"{entries[name].info.file} and {file.name}"
@@ -49,12 +51,20 @@ def open_files(label: Path, files: list[Path]) -> Checkpoint:
                     str(label), f"tensor {name!r} is in {where}", "keep one copy of each tensor"
                 )
             entries[name] = entry
-    return Checkpoint(label, entries.values())
+    return Checkpoint(label, entries.values(), lambda: release(buffers))
 
 
-def _entries(path: Path) -> list[Entry]:
+def release(buffers: list[np.memmap]) -> None:
+    """Give the pages of mapped files back to the system; what is looked at again is read again."""
+    for buffer in buffers:
+        if isinstance(buffer.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            buffer.base.madvise(mmap.MADV_DONTNEED)
+
+
+def _entries(path: Path, buffers: list[np.memmap]) -> list[Entry]:
     header, start = read_header(path)
     buffer = np.memmap(path, np.uint8, "r")
+    buffers.append(buffer)
     return [
         _entry(path, name, record, buffer[start:])
         for name, record in header.items()
@@ -106,7 +116,13 @@ def _entry(path: Path, name: str, record: dict, buffer: np.ndarray) -> Entry:
     dtype, shape = record["dtype"], tuple(record["shape"])
     info = TensorInfo(name, shape, dtype.lower(), end - begin, path.name)
     decode = _decoder(path, dtype)
-    return Entry(info, lambda: decode(buffer[begin:end]).reshape(shape))
+    row = (end - begin) // shape[0] if shape and shape[0] else 0
+
+    def rows(first: int, last: int) -> np.ndarray:
+        part = buffer[begin + first * row : begin + last * row]
+        return decode(part).reshape(last - first, *shape[1:])
+
+    return Entry(info, lambda: decode(buffer[begin:end]).reshape(shape), rows)
 
 
 def _decoder(path: Path, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
