@@ -84,8 +84,9 @@ def fold(rewrite: Rewrite, writer: Writer) -> tuple[Rewrite, str]:
         return rewrite, ""
     if writer.module is None:
         return rewrite, writer.why
-    while steps and isinstance(steps[0], Scaling):
-        factors = torch.from_numpy(steps.pop(0).factors)
+    while steps and isinstance(first := steps[0], Scaling):
+        factors = torch.from_numpy(first.factors)
+        steps.pop(0)
         weight = writer.module.weight
         weight.div_(factors[:, None] if weight.ndim == 2 else factors)
         bias = getattr(writer.module, "bias", None)

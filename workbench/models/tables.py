@@ -17,10 +17,10 @@ BEGIN = "<!-- begin: workbench models table -->"
 END = "<!-- end: workbench models table -->"
 PROTOCOL = (
     "The linear layers inside the blocks are quantized, embedding and head are not. Calibration "
-    "reads the first half of the shipped *Hamlet*, scoring the last half; the shipped models never "
-    "saw any of it in training. A scale is absmax / qmax unless the scheme says otherwise, inputs' "
-    "ranges are found as they come: `tensor` is a window. Loss is in nats a token, KL is KL(float "
-    "‖ quantized) in nats a token with a 95 % bootstrap interval over windows."
+    "reads the first half of the shipped *Hamlet*, which the shipped models never saw in training, "
+    "and what is scored lies in the last half. A scale is absmax / qmax unless the scheme says "
+    "otherwise; inputs' ranges are found as they come, and `tensor` is a window. Loss is in nats a "
+    "token, KL is KL(float ‖ quantized) in nats a token with a 95 % bootstrap interval."
 )
 TEXT_MODELS = ("reference", "reference-twin", "minilm", "smollm2")
 LANGUAGE = ["recipe", "bits a weight", "loss", "perplexity", "KL to float", "same top token"]
@@ -76,7 +76,7 @@ def markdown_tables(
     parts = [PROTOCOL]
     for name in names or _here():
         model = models.open_model(name)
-        protocol = shipped_protocol(model, 65536 if name in models.SHIPPED else 16384)
+        protocol = shipped_protocol(model)
         rows = recipe_rows(model, protocol=protocol, report=report)
         parts += [f"**{name}**: {protocol.about}.", markdown(rows)]
     return "\n\n".join(parts)

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from workbench.kernels.threads import thread_count
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def overlapping(ids: Tensor, context: int, stride: int) -> Iterator[tuple[Tensor, int]]:

@@ -251,7 +251,10 @@ def load(path: str | os.PathLike) -> dict[str, Calibration]:
             about = json.loads((file.metadata() or {})["calibrations"])
             read = {
                 number: Calibration(
-                    count, *(file.get_tensor(f"{number}.{name}") for name in _FIELDS), seed, size
+                    count=count,
+                    seed=seed,
+                    size=size,
+                    **{name: file.get_tensor(f"{number}.{name}") for name in _FIELDS},
                 )
                 for number, (count, seed, size) in about["counts"].items()
             }

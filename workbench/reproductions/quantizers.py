@@ -10,6 +10,7 @@ from ..models import held_out_text, open_model
 from ..models.calibrate import calibrate
 from ..quantizers import Calibration, Layer, Recipe
 from ..quantizers.integers import affine_product
+from ..quantizers.residuals.outlier_columns import Columns
 from ..schemes import parse
 from .data import gaussian, relative_error
 
@@ -70,8 +71,9 @@ def outlier_columns() -> dict[str, float]:
     }
     made = {name: Recipe.parse(text).apply(layer) for name, text in texts.items()}
     figures = {name: one.error(layer, known) for name, one in made.items()}
-    found = made["outliers apart"].corrections[0].found(x)
-    return figures | {"channels found": float(len(found))}
+    [apart] = made["outliers apart"].corrections
+    assert isinstance(apart, Columns)
+    return figures | {"channels found": float(len(apart.found(x)))}
 
 
 def whitepaper() -> dict[str, float]:

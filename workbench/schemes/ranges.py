@@ -122,7 +122,7 @@ def searched(
     best, least = None, None
     for share in shares:
         tried = narrowed(share)
-        errors = _errors(scheme, rows, layout, *tried, weights)
+        errors = _errors(scheme, rows, layout, tried[0], tried[1], weights)
         if best is None:
             best, least = tried, errors
             continue
