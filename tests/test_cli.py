@@ -59,6 +59,10 @@ def test_a_wide_format_points_to_json_for_its_values(capsys):
         ("report", "/nowhere/out.html"),
         ("report", "out.html", "--file", "/nowhere/model.safetensors"),
         ("report", "out.html", "--schemes", "inf4"),
+        ("designer", "/nowhere/out.html"),
+        ("designer", "out.html", "--link", "?width=99"),
+        ("designer", "out.html", "--tensor", "synthetic:none,5,0"),
+        ("designer", "out.html", "--bits", "9"),
     ],
 )
 def test_a_refusal_is_one_line_and_status_2(capsys, arguments):
@@ -80,6 +84,16 @@ def test_doctor_has_advice_for_each_missing_thing(capsys):
         finding["topic"] for finding in findings
     }
     assert all(finding["missing"] == bool(finding["advice"]) for finding in findings)
+
+
+def test_designer_writes_the_state_of_a_link_over_a_tensor(capsys, tmp_path):
+    link, tensor = "?kind=integer&width=3", "synthetic:gaussian,1024,0"
+    arguments = ("--tensor", tensor, "--link", link, "--bits", "2")
+    status, out, _ = run(capsys, "designer", str(tmp_path / "d.html"), *arguments)
+    assert (status, out.strip()) == (0, str(tmp_path / "d.html"))
+    text = (tmp_path / "d.html").read_text("utf-8")
+    assert '"kind":"integer"' in text
+    assert tensor in text
 
 
 def test_report_writes_the_tensor_of_a_file(capsys, tmp_path):

@@ -33,6 +33,14 @@ function load(text) {
   });
 }
 
+// ipywidgets leave the handles of their sliders without a name for screen readers.
+function nameSliders() {
+  for (const handle of document.querySelectorAll(".widget-slider .noUi-handle")) {
+    const label = handle.closest(".widget-slider").querySelector("label")?.textContent;
+    if (label) handle.setAttribute("aria-label", label);
+  }
+}
+
 export default {
   render({ model, el }) {
     el.style.width = "100%";
@@ -40,6 +48,7 @@ export default {
       el,
       read: () => ({ view: model.get("view"), config: model.get("config") }),
       tell: (message) => model.send(message),
+      drawn: nameSliders,
     });
     model.on("change:view", pane.change);
     plotly(model).then(pane.draw);

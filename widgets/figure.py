@@ -6,6 +6,7 @@ four of them are more than a page takes in within the two seconds that it is giv
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -61,6 +62,19 @@ class FigureWidget(anywidget.AnyWidget):
             self.library = library()
         elif self.heard is not None:
             self.heard(content)
+
+
+def readable(bundle: Any, view: View) -> Any:
+    """What a cell shows of a widget, with a view's table for readers who have no kernel.
+
+    Args:
+        bundle: what the widget's own `_repr_mimebundle_` gave.
+        view: whose table it is.
+    """
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    if isinstance(data, dict):
+        data["text/html"] = f"{view.table_html()}<p>{html.escape(view.caption)}</p>"
+    return bundle
 
 
 class ViewBox(ipw.VBox):

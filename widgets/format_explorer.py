@@ -13,7 +13,7 @@ from workbench.explorers.format_explorer import MOST_SCHEMES, MOST_SHIFT, VIEWS,
 from workbench.explorers.touched import touched
 from workbench.formats import ROUNDINGS
 
-from .figure import ViewBox
+from .figure import ViewBox, readable
 
 _WIDE = {"description_width": "initial"}
 
@@ -154,9 +154,5 @@ class FormatExplorerWidget(ipw.VBox):
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and for readers without a kernel the figures of merit as a table."""
-        bundle = super()._repr_mimebundle_(**options)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if isinstance(data, dict):
-            table = self.explorer.figures(("metrics_table",))["metrics_table"]
-            data["text/html"] = f"{table.table_html()}<p>{html.escape(table.caption)}</p>"
-        return bundle
+        table = self.explorer.figures(("metrics_table",))["metrics_table"]
+        return readable(super()._repr_mimebundle_(**options), table)

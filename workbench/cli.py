@@ -42,8 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="workbench", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
-        _add_servers, _add_report, _add_bits, _add_formats, _add_papers, _add_models, _add_bench,
-        _add_doctor,
+        _add_servers, _add_report, _add_bits, _add_designer, _add_formats, _add_papers, _add_models,
+        _add_bench, _add_doctor,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -78,15 +78,20 @@ def _add_report(commands) -> None:
     says = "the format explorer of a tensor as one HTML file that needs no server and no network"
     parser = commands.add_parser("report", help=says, description=says)
     parser.add_argument("output", metavar="FILE.html")
+    _add_tensor(parser)
+    parser.add_argument("--schemes", nargs="+", metavar="SCHEME", help="one to four of them")
+    parser.add_argument("--theme", choices=["light", "dark"], default="light")
+    parser.set_defaults(run=_report)
+
+
+def _add_tensor(parser) -> None:
+    """The options that `_source` reads."""
     parser.add_argument("--file", help="a .safetensors or .gguf file, or a folder of them")
     parser.add_argument(
         "--tensor",
         help="a tensor of that file, or of the shipped model (NAME.input is what a layer is given),"
         " or a source such as synthetic:gaussian,65536,0",
     )
-    parser.add_argument("--schemes", nargs="+", metavar="SCHEME", help="one to four of them")
-    parser.add_argument("--theme", choices=["light", "dark"], default="light")
-    parser.set_defaults(run=_report)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -109,6 +114,31 @@ def _bits(options: argparse.Namespace) -> None:
     from workbench.explorers import BitEditor
 
     print(write_bit_editor(options.output, BitEditor.from_link(options.link).state))
+
+
+def _add_designer(commands) -> None:
+    says = "the format designer of a tensor as one HTML file that needs no server and no network"
+    parser = commands.add_parser("designer", help=says, description=says)
+    parser.add_argument("output", metavar="FILE.html")
+    _add_tensor(parser)
+    parser.add_argument("--link", default="", help="a state, such as '?kind=integer&width=5'")
+    parser.add_argument(
+        "--bits", nargs="+", type=int, metavar="N",
+        help="widths of the codebooks made for the tensor, 1 to 6; 2 3 4 5 unless it says",
+    )  # fmt: skip
+    parser.set_defaults(run=_designer)
+
+
+def _designer(options: argparse.Namespace) -> None:
+    from workbench.apps.format_designer_html import write_format_designer
+    from workbench.explorers import FormatDesigner
+
+    state = FormatDesigner.from_link(options.link).state
+    source = _source(options.tensor, options.file)
+    if source is not None:
+        state["source"] = source
+    chosen = {"bits": options.bits} if options.bits else {}
+    print(write_format_designer(options.output, state, **chosen))
 
 
 def _source(tensor: str | None, file: str | None) -> str | None:
@@ -197,9 +227,32 @@ def _add_models(commands) -> None:
     get = actions.add_parser("get", help="fetch an optional real model, checked, to the cache")
     get.add_argument("name", help="smollm2, minilm or efficientnet-lite0")
     get.set_defaults(run=_models_get)
-    table = actions.add_parser("table", help="measure the reference model under weight schemes")
+    table = actions.add_parser("table", help="measure models under recipes; takes minutes")
+    table.add_argument("names", nargs="*", help="text models; without any, all that are here")
     table.add_argument("--write", metavar="FILE", help="put the table into this Markdown file")
     table.set_defaults(run=_models_table)
+    _add_model_scans(actions)
+
+
+def _add_model_scans(actions) -> None:
+    show = actions.add_parser("show", help="the tensors of a checkpoint, or one of them closely")
+    show.add_argument("name", help="a model by its name, or a path")
+    show.add_argument("tensor", nargs="?", help="a tensor, to see its range, outliers and lattice")
+    show.set_defaults(run=_models_show)
+    scan = actions.add_parser(
+        "scan", help="walk through all tensors: ranges, NaN, outliers, errors"
+    )
+    scan.add_argument("name", help="a model by its name, or a path")
+    scan.add_argument("--schemes", nargs="+", metavar="SCHEME", help="whose error is to be told")
+    scan.add_argument("--json", action="store_true", help="machine-readable")
+    scan.set_defaults(run=_models_scan)
+    large = actions.add_parser("synthetic", help="write a large synthetic checkpoint to try things")
+    large.add_argument("folder", help="an empty folder, or a new one")
+    large.add_argument("--size", default="4GB", help="of all tensors, such as 64MB or 4GB")
+    large.add_argument("--shard", default="512MB", help="of one file at most")
+    large.add_argument("--dtype", default="bf16", help="bf16, f16 or f32")
+    large.add_argument("--nan", action="store_true", help="three weights are NaN")
+    large.set_defaults(run=_models_synthetic)
 
 
 def _models_list(options: argparse.Namespace) -> None:
@@ -217,7 +270,31 @@ def _models_get(options: argparse.Namespace) -> None:
 def _models_table(options: argparse.Namespace) -> None:
     from workbench.models import tables
 
-    tables.main_table(options.write)
+    tables.main_table(options.write, options.names)
+
+
+def _models_show(options: argparse.Namespace) -> None:
+    from workbench.models import scan_tables
+
+    print(scan_tables.main_show(options.name, options.tensor))
+
+
+def _models_scan(options: argparse.Namespace) -> int:
+    from workbench.models import scan_tables
+
+    rows, text, cancelled = scan_tables.main_scan(options.name, options.schemes)
+    if options.json:
+        _print_json(scan_tables.records(rows))
+    else:
+        print(text)
+    return 130 if cancelled else 0
+
+
+def _models_synthetic(options: argparse.Namespace) -> None:
+    from workbench.models import scan_tables
+
+    sizes = (options.size, options.shard)
+    print(scan_tables.main_synthetic(options.folder, *sizes, options.dtype, options.nan))
 
 
 def _add_bench(commands) -> None:

@@ -6,6 +6,7 @@ the test. Pictures land in tests/browser/output, which git ignores.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -118,6 +119,29 @@ def shoot(page) -> Callable[[str], Path]:
 def lab(tmp_path_factory) -> Iterator[Server]:
     """JupyterLab as `make lab BROWSER=no` starts it, with a home of its own."""
     yield from _launched("lab", tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def lab_notebook(lab, request) -> Iterator[Callable[..., str]]:
+    """`lab_notebook(*sources)` writes a notebook of these code cells; gives its address in lab."""
+    path = OUTPUT / f"{re.sub(r'[^a-z_]+', '-', request.node.name)}.ipynb"
+
+    def written(*sources: str) -> str:
+        OUTPUT.mkdir(exist_ok=True)
+        cells = [
+            {"cell_type": "code", "id": f"c{i}", "execution_count": None, "metadata": {},
+             "outputs": [], "source": source}
+            for i, source in enumerate(sources)
+        ]  # fmt: skip
+        kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+        about = {"metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+        path.write_text(json.dumps({"cells": cells, **about}), "utf-8")
+        parts = urlsplit(lab.links["Notebook"])
+        at = f"/lab/tree/{path.relative_to(ROOT).as_posix()}?{parts.query}"
+        return f"{parts.scheme}://{parts.netloc}{at}"
+
+    yield written
+    path.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

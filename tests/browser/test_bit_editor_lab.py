@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from urllib.parse import urlsplit
-
 import pytest
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).parents[2]
-OUTPUT = Path(__file__).parent / "output"
 CELLS = [
     "from workbench.widgets.bit_editor import BitEditorWidget\n"
     "widget = BitEditorWidget(format='e4m3fn', code=0x44)\nwidget",
@@ -19,31 +13,12 @@ CELLS = [
 ]
 
 
-@pytest.fixture
-def notebook(lab):
-    """The address of a notebook with the editor in its first cell."""
-    OUTPUT.mkdir(exist_ok=True)
-    path = OUTPUT / "bit_editor.ipynb"
-    cells = [
-        {"cell_type": "code", "id": f"c{i}", "execution_count": None, "metadata": {},
-         "outputs": [], "source": source}
-        for i, source in enumerate(CELLS)
-    ]  # fmt: skip
-    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
-    book = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    path.write_text(json.dumps(book), "utf-8")
-    parts = urlsplit(lab.links["Notebook"])
-    at = f"/lab/tree/{path.relative_to(ROOT).as_posix()}?{parts.query}"
-    yield f"{parts.scheme}://{parts.netloc}{at}"
-    path.unlink()
-
-
 def _run_next(page) -> None:
     page.keyboard.press("Shift+Enter")
 
 
-def test_bits_are_edited_in_a_cell(notebook, page, shoot):
-    page.goto(notebook)
+def test_bits_are_edited_in_a_cell(lab_notebook, page, shoot):
+    page.goto(lab_notebook(*CELLS))
     expect(page.locator("#jp-main-statusbar")).to_contain_text("Idle", timeout=120_000)
     page.locator(".jp-CodeCell .cm-content").first.click()
     _run_next(page)

@@ -128,6 +128,15 @@ def test_the_best_codebook_is_made_and_its_address_opens_it_again(served, page, 
     expect(page.locator('[data-figure="SQNR"]')).to_have_text("21.30 dB")
 
 
+def test_the_spec_string_is_copied(served, page, console):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _open(page, served, source=SMALL, exponent="3")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("() => navigator.clipboard.readText()") == "e3m1/g32"
+    expect(page.get_by_role("button", name="Copy", exact=True)).to_be_visible()
+
+
 def test_a_malformed_link_is_said_and_the_page_opens(served, page, console):
     _open(page, served, width="x")
     expect(page.get_by_role("alert")).to_contain_text("width = 'x'")

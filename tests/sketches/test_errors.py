@@ -23,6 +23,7 @@ USEFUL = {  # dB that the bound must stay under on the distributions below
     "int4/g128+zp": 0.01,
     "nf4/b64": 0.01,
     "nvfp4": 0.4,
+    "nf4/b16*e4m3fn*f32": 0.4,  # not the same for both signs
     "e4m3fn/tensor": 0.05,
     "e4m3fn/channel": 0.05,
     "int4/t16x16": 0.01,

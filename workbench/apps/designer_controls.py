@@ -7,25 +7,24 @@ from typing import Any
 
 import panel as pn
 
-from ..explorers import sources
+from ..explorers.designer_words import (
+    AXES,
+    BESIDE,
+    CLICKS,
+    LABELS,
+    MADE,
+    OF_KIND,
+    SHARED,
+    SIGNS,
+    TINY,
+    beside,
+    tensors,
+    values_text,
+)
 from ..explorers.format_designer import KINDS, TOPS, FormatDesigner
-from ..formats import names as format_names
-from ..schemes import names as scheme_names
 from .page_style import CARD
 
 WIDTH = 270
-SHARED = ["tensor", "channel", "g16", "g32", "g64", "g128", "g32*e8m0", "g16*e4m3fn*f32",
-          "tensor@std", "channel@std"]  # fmt: skip
-CLICKS = {"adds a value": "add", "moves the nearest value": "move",
-          "removes the nearest value": "remove"}  # fmt: skip
-SIGNS = {"signed": True, "unsigned": False}
-TINY = {"subnormals": True, "zero alone": False}
-MADE = {"Lloyd-Max": "lloyd_max", "Best for this tensor": "best"}
-OF_KIND = {
-    "float": ("exponent", "mantissa", "bias_shift", "top", "signed", "subnormals"),
-    "integer": ("width", "signed"),
-    "codebook": ("values", "click"),
-}
 
 
 class Controls:
@@ -38,7 +37,7 @@ class Controls:
             "", stylesheets=[CARD], width=WIDTH, margin=(0, 10), visible=False
         )
         self.widgets = {**_tensor(), **_parts(), **_choices()}
-        self.click = pn.widgets.Select(label="A click in the grid", options=CLICKS, width=WIDTH)
+        self.click = pn.widgets.Select(label=LABELS["click"], options=CLICKS, width=WIDTH)
         self.references = _references()
         self.column = pn.Column(*self._ordered(), width=WIDTH + 20)
         for name, widget in self.widgets.items():
@@ -89,7 +88,7 @@ class Controls:
     def follow(self) -> None:
         """Show the state in the widgets, and of the parts those that its kind has."""
         state = self.designer.state
-        state["values"] = ", ".join(repr(value).removesuffix(".0") for value in state["values"])
+        state["values"] = values_text(state["values"])
         self._quiet = True
         try:
             for name, widget in self.widgets.items():
@@ -107,11 +106,9 @@ class Controls:
 
 def _tensor() -> dict[str, Any]:
     """What is looked at, and what kind of format is designed."""
-    known = [f"{kind}:{name}" for kind in ("weight", "activation") for name in sources.names(kind)]
-    known += [f"synthetic:{name},65536,0" for name in sources.names("synthetic")]
     return {
-        "source": _typed("Tensor", known, "weight:..., file:PATH#TENSOR ..."),
-        "kind": pn.widgets.Select(label="Design", options=list(KINDS), width=WIDTH),
+        "source": _typed(LABELS["source"], tensors(), "weight:..., file:PATH#TENSOR ..."),
+        "kind": pn.widgets.Select(label=LABELS["kind"], options=list(KINDS), width=WIDTH),
     }
 
 
@@ -119,36 +116,36 @@ def _parts() -> dict[str, Any]:
     """The parts of a float, an integer and a codebook."""
     size = {"width": WIDTH}
     return {
-        "exponent": pn.widgets.IntSlider(label="Exponent bits", start=0, end=8, **size),
-        "mantissa": pn.widgets.IntSlider(label="Mantissa bits", start=0, end=10, **size),
-        "bias_shift": pn.widgets.IntSlider(
-            label="Bias, more than usual", start=-16, end=16, **size
-        ),
-        "width": pn.widgets.IntSlider(label="Integer bits", start=1, end=16, value=4, **size),
-        "top": pn.widgets.Select(label="Largest codes", options=list(TOPS), **size),
-        "signed": pn.widgets.Select(label="Sign", options=SIGNS, **size),
-        "subnormals": pn.widgets.Select(label="Below the normals", options=TINY, **size),
+        "exponent": pn.widgets.IntSlider(label=LABELS["exponent"], start=0, end=8, **size),
+        "mantissa": pn.widgets.IntSlider(label=LABELS["mantissa"], start=0, end=10, **size),
+        "bias_shift": pn.widgets.IntSlider(label=LABELS["bias_shift"], start=-16, end=16, **size),
+        "width": pn.widgets.IntSlider(label=LABELS["width"], start=1, end=16, value=4, **size),
+        "top": pn.widgets.Select(label=LABELS["top"], options=list(TOPS), **size),
+        "signed": pn.widgets.Select(label=LABELS["signed"], options=SIGNS, **size),
+        "subnormals": pn.widgets.Select(label=LABELS["subnormals"], options=TINY, **size),
         "values": pn.widgets.TextAreaInput(
-            label="Values", placeholder="-1, -0.5, 0, 0.5, 1", rows=5, max_length=8192, **size
+            label=LABELS["values"],
+            placeholder="-1, -0.5, 0, 0.5, 1",
+            rows=5,
+            max_length=8192,
+            **size,
         ),
-        "granularity": _typed("One scale for each", SHARED, "tensor, g32, g16*e4m3fn ..."),
+        "granularity": _typed(LABELS["granularity"], list(SHARED), "tensor, g32, g16*e4m3fn ..."),
     }
 
 
 def _choices() -> dict[str, Any]:
     """How it is drawn."""
     half = {"width": WIDTH // 2 - 8}
-    axes = {"linear": "linear", "powers of two": "symlog2"}
     return {
-        "axis": pn.widgets.Select(label="Value axis", options=axes, **half),
-        "theme": pn.widgets.Select(label="Theme", options=["light", "dark"], **half),
+        "axis": pn.widgets.Select(label=LABELS["axis"], options=AXES, **half),
+        "theme": pn.widgets.Select(label=LABELS["theme"], options=["light", "dark"], **half),
     }
 
 
 def _references() -> list[Any]:
     """The fields of the schemes beside the design; an empty one is none."""
-    known = sorted({*format_names(), *scheme_names()})
-    return [_typed(f"Beside it, {word}", known, "nf4/g32 ...") for word in ("first", "second")]
+    return [_typed(label, beside(), "nf4/g32 ...") for label in BESIDE]
 
 
 def _typed(label: str, options: list[str], placeholder: str) -> Any:

@@ -7,27 +7,21 @@ what is seen.
 from __future__ import annotations
 
 import html
-from dataclasses import replace
 from typing import Any
 
 import panel as pn
 
+from ..explorers.designer_parts import clickable
+from ..explorers.designer_words import HEADLINE_STYLE, SPEC, headline
 from ..explorers.format_designer import FormatDesigner
-from ..views import style
-from ..views.axis import ValueAxis
-from ..views.view import View
+from ..views.browser import copy_script
 from .designer_controls import Controls
 from .format_page import Card, FiguresCard
 from .page_style import BAR, CARD, CSS, DARK, SMALL
 from .panel_speed import quicken
 
 TITLE = "Format designer"
-PLACES = 501  # along the axis, at which a click is told apart
-FIGURES = """
-.figures { display: flex; flex-wrap: wrap; gap: 6px 34px; margin: 10px 0 6px 0; }
-.figures div { font-size: 12.5px; } .figures b { display: block; font-size: 22px; font-weight: 600;
-  font-variant-numeric: tabular-nums; } .figures i { font-style: normal; opacity: 0.8; }
-"""
+COPY = "copyText(field.value, (word) => { button.label = word; });"
 
 
 class DesignerPage:
@@ -38,7 +32,7 @@ class DesignerPage:
         self.designer.problem = self.designer.follow(link) if link else ""
         self.controls = Controls(self.designer)
         self.headline = pn.pane.HTML(
-            "", stylesheets=[CARD, FIGURES], margin=0, sizing_mode="stretch_width"
+            "", stylesheets=[CARD, HEADLINE_STYLE], margin=0, sizing_mode="stretch_width"
         )
         self.spec, self.copy = _spec_field()
         self.spec.param.watch(lambda _: self._show_spec(), "value")
@@ -77,70 +71,19 @@ class DesignerPage:
 
     def _clicked(self, point: dict[str, Any]) -> None:
         """Add, move or remove a value of a codebook where the grid was clicked."""
-        if self.designer.kind != "codebook":
-            return
-        unit = self.designer.unit_of(float(self.designer.value_axis().value(point["x"])))
-        near = self.designer.nearest_value(unit)
-        doings = {
-            "add": lambda: self.designer.add_value(unit),
-            "move": lambda: self.designer.move_value(near, unit),
-            "remove": lambda: self.designer.remove_value(near),
-        }
-        self.controls.say(doings[self.controls.click.value]())
+        self.controls.say(self.designer.click(point["x"], self.controls.click.value))
 
 
 def _spec_field() -> tuple[Any, Any]:
     """The field of the spec string, and the button that copies it."""
     field = pn.widgets.TextInput(
-        label="Spec string, for wb.scheme and every field that takes a scheme",
-        sizing_mode="stretch_width", margin=(4, 6, 14, 0), max_length=1 << 16,
+        label=SPEC, sizing_mode="stretch_width", margin=(4, 6, 14, 0), max_length=1 << 16,
     )  # fmt: skip
     button = pn.widgets.Button(
         label="Copy", width=70, height=30, margin=(32, 0, 0, 0), stylesheets=[SMALL]
     )
-    button.js_on_click(args={"field": field}, code="navigator.clipboard.writeText(field.value)")
+    button.js_on_click(args={"field": field, "button": button}, code=copy_script() + COPY)
     return field, button
-
-
-def clickable(view: View, axis: ValueAxis) -> View:
-    """A value grid that can be clicked between its ticks too, in the strip of the design.
-
-    Example:
-        >>> view = clickable(FormatDesigner().figures()["value_grid"], ValueAxis(-1.0, 1.0))
-        >>> view.plot["data"][-1]["name"], view.plot["layout"]["dragmode"]
-        ('places to click', False)
-    """
-    strip = len(view.plot["layout"]["yaxis2"]["tickvals"]) - 1
-    places = style.trace(
-        "scatter", x=axis.places(PLACES), y=[strip] * PLACES, yaxis="y2", mode="markers",
-        marker={"opacity": 0, "size": 6}, hoverinfo="none", name="places to click",
-    )  # fmt: skip
-    layout = {**view.plot["layout"], "dragmode": False}
-    return replace(view, plot={"data": [*view.plot["data"], places], "layout": layout})
-
-
-def headline(designer: FormatDesigner) -> str:
-    """The tensor and the figures of the design, as HTML."""
-    tensor, row = designer.tensor, designer.rows()[0]
-    shape = " × ".join(f"{n:,}" for n in tensor.shape) or "one value"
-    known, gates = row["SQNR (dB)"], row["gates"]
-    unused = "?" if row["unused"] is None else row["unused"]
-    figures = [
-        ("SQNR", "not known" if known is None else f"{known:.2f} dB", row["provenance"]),
-        ("bits a value", f"{row['bits a value']:.4g}", "scales included"),
-        ("gates a multiply-add", "not known" if gates is None else f"{gates:,}", row["gates from"]),
-        ("unused values", f"{unused} of {row['values']}", "no datum rounds to them"),
-    ]
-    shown = "".join(
-        f'<div>{name}<b data-figure="{name}">{html.escape(value)}</b>'
-        f"<i>{html.escape(origin)}</i></div>"
-        for name, value, origin in figures
-    )
-    return (
-        f'<div class="tensor">{html.escape(tensor.label)}</div>'
-        f'<div class="quiet">{shape} · {tensor.count:,} values</div>'
-        f'<div class="figures" role="status">{shown}</div>'
-    )
 
 
 def build() -> pn.template.BootstrapTemplate:

@@ -24,14 +24,17 @@ SCRIPTS = ("formats", "exact", "entries", "parts", "tables", "block", "editor")
 _INFINITIES = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
-def script() -> str:
+def script(*names: str) -> str:
     """JavaScript that defines `bitEditor`; a host appends its own few lines.
 
+    Args:
+        names: of the parts that are wanted; all of them where there are none.
+
     Example:
-        >>> "function bitEditor" in script()
-        True
+        >>> "function bitEditor" in script(), "function bitEditor" in script("formats")
+        (True, False)
     """
-    return "".join((_folder() / f"bit_{name}.js").read_text("utf-8") for name in SCRIPTS)
+    return "".join((_folder() / f"bit_{name}.js").read_text("utf-8") for name in names or SCRIPTS)
 
 
 def style_sheet() -> str:

@@ -20,6 +20,7 @@ from ..metrics.error import error
 from ..quantizers.codebooks import FREE, MOST_BITS, Ends, best_codebook, lloyd_max
 from ..quantizers.points import Points
 from ..schemes import Scheme, parse
+from ..views import style
 from ..views.axis import ValueAxis
 from ..views.metrics_table import metrics_table
 from ..views.value_grid import axis_of, value_grid
@@ -34,6 +35,7 @@ TOPS = ("usual", *FLOAT_TOPS)
 MOST_VALUES, MOST_REFERENCES = 256, 2
 MOST_LABEL = 20
 SAMPLE = 1 << 20
+PLACES = 501  # along the axis, at which a click is told apart
 MAKERS = {"lloyd_max": lloyd_max, "best": best_codebook}
 _HELD: tuple[Ends, ...] = ((-1.0, 1.0), (-1.0, None), (None, 1.0))
 _UNITS = ("absmean", "std")  # ranges whose scale does not follow the codebook's end
@@ -68,6 +70,12 @@ def values_of(values: Any) -> list[float]:
         raise WorkbenchError(
             f"values {values!r}", "a codebook is a list of numbers", "write -1, -0.5, 0, 0.5, 1"
         ) from None
+    odd = [number for number in numbers if not np.isfinite(number)]
+    if odd:
+        raise WorkbenchError(
+            f"{odd[0]:g} among the values", "those of a codebook are finite numbers",
+            "leave it out, or write a number",
+        )  # fmt: skip
     if not 2 <= len(numbers) <= MOST_VALUES:
         raise WorkbenchError(
             f"{len(numbers)} values", f"a codebook drawn here has 2 to {MOST_VALUES}",
@@ -257,6 +265,24 @@ def axis_over(picture: Picture, spec: ViewSpec) -> ValueAxis:
     axis = axis_of(grids, picture.histogram, spec)
     reach = 1.25 * max(max(abs(grid.min), abs(grid.max)) for grid in grids)
     return replace(axis, low=max(axis.low, -reach), high=min(axis.high, reach))
+
+
+def clickable(view: View, axis: ValueAxis) -> View:
+    """A value grid that can be clicked between its ticks too, in the strip of the design.
+
+    Example:
+        >>> from workbench.explorers import FormatDesigner
+        >>> view = clickable(FormatDesigner().figures()["value_grid"], ValueAxis(-1.0, 1.0))
+        >>> view.plot["data"][-1]["name"], view.plot["layout"]["dragmode"]
+        ('places to click', False)
+    """
+    strip = len(view.plot["layout"]["yaxis2"]["tickvals"]) - 1
+    places = style.trace(
+        "scatter", x=axis.places(PLACES), y=[strip] * PLACES, yaxis="y2", mode="markers",
+        marker={"opacity": 0, "size": 6}, hoverinfo="none", name="places to click",
+    )  # fmt: skip
+    layout = {**view.plot["layout"], "dragmode": False}
+    return replace(view, plot={"data": [*view.plot["data"], places], "layout": layout})
 
 
 def code_of(state: Mapping[str, Any], defaults: Mapping[str, Any], shape: Sequence[int]) -> str:

@@ -21,7 +21,7 @@ from .designer_parts import KINDS, TOPS
 from .picture import Picture, sketched
 from .state import State
 
-_BITS = {"exponent": (0, 8), "mantissa": (0, 10), "bias_shift": (-16, 16), "width": (1, 16)}
+BOUNDS = {"exponent": (0, 8), "mantissa": (0, 10), "bias_shift": (-16, 16), "width": (1, 16)}
 
 
 class FormatDesigner(State):
@@ -59,13 +59,13 @@ class FormatDesigner(State):
 
     source = param.String("weight:layers.0.mlp.down_proj.weight")
     kind = param.Selector(default="float", objects=list(KINDS))
-    exponent = param.Integer(2, bounds=_BITS["exponent"])
-    mantissa = param.Integer(1, bounds=_BITS["mantissa"])
-    bias_shift = param.Integer(0, bounds=_BITS["bias_shift"])
+    exponent = param.Integer(2, bounds=BOUNDS["exponent"])
+    mantissa = param.Integer(1, bounds=BOUNDS["mantissa"])
+    bias_shift = param.Integer(0, bounds=BOUNDS["bias_shift"])
     top = param.Selector(default="usual", objects=list(TOPS))
     subnormals = param.Boolean(True)
     signed = param.Boolean(True)
-    width = param.Integer(4, bounds=_BITS["width"])
+    width = param.Integer(4, bounds=BOUNDS["width"])
     values = param.List([-1.0, -0.5, -0.25, -0.125, 0.0, 0.125, 0.25, 0.5, 1.0], item_type=float)
     granularity = param.String("g32")
     schemes = param.List(["nf4/g32", "int4/g32"], item_type=str)
@@ -83,23 +83,25 @@ class FormatDesigner(State):
         self._last: tuple[tuple, Picture] | None = None
 
     @classmethod
-    def of(cls, x: Any, **state: Any) -> FormatDesigner:
-        """The designer over an array or a tensor.
+    def of(cls, x: Any = None, **state: Any) -> FormatDesigner:
+        """The designer over an array, a tensor or a source's text.
 
         Args:
-            x: floats of any shape.
+            x: floats of any shape, the text of a source, or None for the default one.
             state: the rest of the state.
 
         Example:
             >>> FormatDesigner.of(np.linspace(-1, 1, 640, dtype=np.float32)).tensor.count
             640
         """
-        return cls(source=sources.keep(x), **state)
+        if x is not None:
+            state["source"] = x if isinstance(x, str) else sources.keep(x)
+        return cls(**state)
 
     @classmethod
     def _canonical(cls, state: dict[str, Any]) -> dict[str, Any]:
         checked = {**state, "source": sources.find(state["source"]).text}
-        for name in (*_BITS, "subnormals", "signed"):
+        for name in (*BOUNDS, "subnormals", "signed"):
             checked[name] = designer_parts.plain(name, state[name])
         checked["values"] = designer_parts.values_of(state["values"])
         checked["granularity"] = str(state["granularity"]).strip().lstrip("/")
@@ -222,6 +224,27 @@ class FormatDesigner(State):
             return self.problem
         left = [*self.values[:index], *self.values[index + 1 :]]
         return self.set(kind="codebook", values=sorted([*left, *(instead or [])]))
+
+    def click(self, place: float, doing: str) -> str:
+        """Change the codebook where its grid was clicked; returns why it was refused, or "".
+
+        Args:
+            place: along the grid's axis.
+            doing: "add" a value there, or "move" or "remove" the nearest one.
+
+        Example:
+            >>> state = {"kind": "codebook", "values": [-1, 1], "granularity": "tensor"}
+            >>> designer = FormatDesigner(source="synthetic:uniform,256,0", **state)
+            >>> designer.click(0.0, "add"), designer.values
+            ('', [-1.0, 0.0, 1.0])
+        """
+        if self.kind != "codebook":
+            return ""
+        unit = self.unit_of(float(self.value_axis().value(place)))
+        near = self.nearest_value(unit)
+        if doing == "add":
+            return self.add_value(unit)
+        return self.remove_value(near, [unit] if doing == "move" else None)
 
     def unit_of(self, value: float) -> float:
         """A value of the tensor in the units of the design's format, rounded to a short number."""

@@ -30,7 +30,7 @@ def to_query(state: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
 
 
 def from_query(query: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The state that a query string carries, over the defaults.
+    """The state that a query string, or a file's fragment, carries over the defaults.
 
     A key that is not a part of the state, or a value of the wrong kind, raises `WorkbenchError`.
 
@@ -39,7 +39,7 @@ def from_query(query: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
         {'schemes': ['int8'], 'shift': 2.0}
     """
     state, schemes = dict(defaults), []
-    for key, text in parse_qsl(query.lstrip("?"), keep_blank_values=True):
+    for key, text in parse_qsl(query.lstrip("?#"), keep_blank_values=True):
         if key == REPEATED:
             schemes.append(text)
         elif key not in defaults or key == "schemes":

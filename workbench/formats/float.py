@@ -202,7 +202,8 @@ def _check_fields(f: FloatFormat) -> None:
         )
     if f.exponent == 0 and f.top != "finite":
         raise WorkbenchError(what, "without exponent bits no code is special", "write top=finite")
-    if f.top == "ieee" and f.exponent + f.mantissa < 2:
+    only_subnormals = f.top == "ieee" and f.exponent == 1 and not f.subnormals
+    if only_subnormals or (f.top in ("ieee", "fn") and f.exponent + f.mantissa < 2):
         raise WorkbenchError(what, "no finite non-zero code is left", "write top=finite")
     if f.top == "fnuz" and not f.sign:
         raise WorkbenchError(

@@ -52,7 +52,7 @@ UNITS = {
     "power": Unit(True, False, _rule_cuts(), grid_of(7, 5, 40)),
     "amax": Unit(False, False, np.zeros(0, np.int64), grid_of(10, 7, 24)),
     "span": Unit(False, False, np.zeros(0, np.int64), grid_of(10, 7, 24)),
-    "fine": Unit(True, True, np.arange(1, 256, dtype=np.int64) << 15, grid_of(5, 2, 6)),
+    "fine": Unit(True, False, np.arange(1, 256, dtype=np.int64) << 15, grid_of(5, 2, 6)),
 }
 
 
