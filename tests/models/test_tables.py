@@ -69,7 +69,7 @@ def readme_tables():
         cells = [cell.strip(" `") for cell in line.strip("|").split("|")]
         if line.startswith("**"):
             rows = found.setdefault(line.split("**")[1], {})
-        elif len(cells) in (4, 6) and " to " in cells[-2]:
+        elif len(cells) in (4, 6) and "(" in cells[-2]:
             rows[cells[0]] = float(cells[-2].partition("(")[0])
     return found
 
