@@ -103,6 +103,15 @@ def page(chromium, record, request):
 
 
 @pytest.fixture
+def console(page) -> list[str]:
+    """Console errors of the page; the test fails when there are any at its end."""
+    errors: list[str] = []
+    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    yield errors
+    assert errors == []
+
+
+@pytest.fixture
 def shoot(page) -> Callable[[str], Path]:
     """`shoot(name)` keeps a picture of the page half way as output/NAME.png."""
     OUTPUT.mkdir(exist_ok=True)

@@ -18,15 +18,6 @@ TABLED = ["e4m3fn", "e5m2", "e2m1", "e4m3fnuz", "ue4m3fn", "e8m0", "int4", "int8
           "posit16"]  # fmt: skip
 
 
-@pytest.fixture
-def console(page) -> list[str]:
-    """Console errors of the page; the test fails when there are any at its end."""
-    errors: list[str] = []
-    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-    yield errors
-    assert errors == []
-
-
 def _pack(values: np.ndarray) -> str:
     return base64.b64encode(np.asarray(values, "<f8").tobytes()).decode()
 

@@ -18,15 +18,6 @@ pytestmark = pytest.mark.browser
 HOSTS = ["page", "file"]
 
 
-@pytest.fixture
-def console(page) -> list[str]:
-    """Console errors of the page; the test fails when there are any at its end."""
-    errors: list[str] = []
-    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-    yield errors
-    assert errors == []
-
-
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """The editor as a file, as it is written by default."""

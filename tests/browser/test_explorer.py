@@ -22,15 +22,6 @@ DRAWN = "(count) => window.plots().filter((plot) => plot.querySelector('.trace')
 TITLES = "() => window.plots().map((plot) => plot.data.length)"
 
 
-@pytest.fixture
-def console(page) -> list[str]:
-    """Console errors of the page; the test fails when there are any at its end."""
-    errors: list[str] = []
-    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-    yield errors
-    assert errors == []
-
-
 def _open(page, served, theme: str = "light", **state: str):
     """The Panel page in a state, drawn."""
     page.set_viewport_size({"width": 1280, "height": 800})

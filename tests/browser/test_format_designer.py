@@ -19,15 +19,6 @@ DRAWN = "(count) => window.plots().filter((plot) => plot.querySelector('.trace')
 CONTROLS = {"button", "checkbox", "combobox", "searchbox", "slider", "spinbutton", "textbox"}
 
 
-@pytest.fixture
-def console(page) -> list[str]:
-    """Console errors of the page; the test fails when there are any at its end."""
-    errors: list[str] = []
-    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-    yield errors
-    assert errors == []
-
-
 def _open(page, served, **state: str):
     """The designer's page in a state, drawn."""
     page.set_viewport_size({"width": 1280, "height": 900})

@@ -48,15 +48,6 @@ NUMBERS = """queries => queries.map((query) => {
 })"""
 
 
-@pytest.fixture
-def console(page) -> list[str]:
-    """Console errors of the page; the test fails when there are any at its end."""
-    errors: list[str] = []
-    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-    yield errors
-    assert errors == []
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> str:
     """A file of a tensor with all ways to share scales, and codebooks of two bits."""

@@ -115,19 +115,9 @@ def test_a_missing_package_says_what_needs_it_and_how_to_get_it():
         need("no_such", "'reference'")
 
 
-def fetched(name):
-    try:
-        optional.fetch(name, lambda line: None)
-    except WorkbenchError as error:
-        if "could not download" not in str(error):
-            raise
-        pytest.skip(f"{name} cannot be had here: {error.why}")
-    return models.load(name)
-
-
 @pytest.mark.real
-def test_smollm2_opens_with_hugging_face_names():
-    checkpoint = fetched("smollm2")
+def test_smollm2_opens_with_hugging_face_names(fetched):
+    checkpoint = models.load(fetched("smollm2"))
     assert len(checkpoint) == 272
     name = "model.layers.29.mlp.down_proj.weight"
     assert checkpoint.info(name).dtype == "q4_1"
@@ -139,15 +129,15 @@ def test_smollm2_opens_with_hugging_face_names():
 
 
 @pytest.mark.real
-def test_minilm_opens_as_float32():
-    checkpoint = fetched("minilm")
+def test_minilm_opens_as_float32(fetched):
+    checkpoint = models.load(fetched("minilm"))
     info = checkpoint.info("encoder.layer.0.output.dense.weight")
     assert (info.shape, info.dtype) == ((384, 1536), "f32")
     assert np.isfinite(checkpoint[info.name]).all()
 
 
 @pytest.mark.real
-def test_efficientnet_is_no_pickle_any_more():
-    checkpoint = fetched("efficientnet-lite0")
+def test_efficientnet_is_no_pickle_any_more(fetched):
+    checkpoint = models.load(fetched("efficientnet-lite0"))
     assert checkpoint["_conv_stem.weight"].shape == (32, 3, 3, 3)
     assert checkpoint.path.suffix == ".safetensors"

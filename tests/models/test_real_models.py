@@ -23,24 +23,14 @@ ENGLISH = (
 )
 
 
-def opened(name):
-    try:
-        optional.fetch(name, lambda line: None)
-    except WorkbenchError as error:
-        if "could not download" not in str(error):
-            raise
-        pytest.skip(f"{name} cannot be had here: {error.why}")
-    return models.open_model(name)
+@pytest.fixture(scope="module")
+def smollm2(fetched):
+    return models.open_model(fetched("smollm2"))
 
 
 @pytest.fixture(scope="module")
-def smollm2():
-    return opened("smollm2")
-
-
-@pytest.fixture(scope="module")
-def minilm():
-    return opened("minilm")
+def minilm(fetched):
+    return models.open_model(fetched("minilm"))
 
 
 def perplexity(model, ids, context=512):
