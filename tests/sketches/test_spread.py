@@ -122,3 +122,14 @@ def test_pyramids_of_special_values():
     assert empty.shape == (0, 4)
     assert empty.level(2).size == 0
     assert empty.top.shape == (0, 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_largest_values_are_those_of_a_sort_also_where_many_are_equal(seed):
+    random = np.random.default_rng(seed)
+    matrix = np.round(random.standard_normal((1200, 700))).astype(np.float32)
+    matrix[random.random(matrix.shape) < 1e-4] = np.inf
+    size = np.where(np.isfinite(matrix), np.abs(matrix), -1).reshape(-1)
+    order = np.argsort(-size, kind="stable")
+    top = Pyramid.of(matrix).top
+    assert np.array_equal(top, np.column_stack(np.divmod(order[: len(top)], 700)))

@@ -136,16 +136,22 @@ def _largest(
         return np.zeros((0, 2), np.int64), np.zeros(0, np.float32)
     finite = pooled[np.isfinite(pooled)]
     least = np.sort(finite)[-TOP:][0] if finite.size else np.inf
-    found = []
-    ends = [*starts[1:], matrix.shape[0]]
-    for down, across in np.argwhere(pooled >= least):
-        top, left = starts[down], across * width
-        cell = matrix[top : ends[down], left : left + width].astype(np.float32)
-        size = np.where(np.isfinite(cell), np.abs(cell), -1)
-        best = np.argsort(-size, axis=None, kind="stable")[:TOP]
-        best = best[size.reshape(-1)[best] >= 0]
-        r, c = np.divmod(best, cell.shape[1])
-        found.append(np.column_stack([top + r, left + c, np.arange(best.size)]))
+    found, ties, ends = [], 0, [*starts[1:], matrix.shape[0]]
+    for down in np.flatnonzero((pooled >= least).any(axis=1)):
+        # of equal values the first rows count, so that later bands hold none once there are enough
+        enough = ties >= TOP and np.isfinite(least)
+        row = pooled[down] > least if enough else pooled[down] >= least
+        for across in np.flatnonzero(row):
+            top, left = starts[down], across * width
+            cell = matrix[top : ends[down], left : left + width].astype(np.float32)
+            size = np.where(np.isfinite(cell), np.abs(cell), -1)
+            best = np.argsort(-size, axis=None, kind="stable")[:TOP]
+            best = best[size.reshape(-1)[best] >= 0]
+            r, c = np.divmod(best, cell.shape[1])
+            found.append(np.column_stack([top + r, left + c, np.arange(best.size)]))
+            ties += int(np.count_nonzero(size.reshape(-1)[best] >= least))
+    if not found:
+        return np.zeros((0, 2), np.int64), np.zeros(0, np.float32)
     places = np.concatenate(found)[:, :2].astype(np.int64)
     values = matrix[places[:, 0], places[:, 1]].astype(np.float32)
     order = np.lexsort((places[:, 1], places[:, 0], -np.abs(values)))[:TOP]
