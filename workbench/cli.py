@@ -308,8 +308,10 @@ def _add_bench(commands) -> None:
     casts.set_defaults(run=_bench_casts)
     packing = suites.add_parser("packing", help="codes of 1 to 8 bits packed and unpacked")
     packing.set_defaults(run=_bench_packing)
-    for suite in (casts, packing):
-        suite.add_argument("--rounds", type=int, default=9, help="samples of each candidate")
+    solvers = suites.add_parser("solvers", help="GPTQ on large layers, beside a plain torch loop")
+    solvers.set_defaults(run=_bench_solvers)
+    for suite, rounds in ((casts, 9), (packing, 9), (solvers, 2)):
+        suite.add_argument("--rounds", type=int, default=rounds, help="samples of each candidate")
         suite.add_argument("--json", action="store_true", help="machine-readable")
 
 
@@ -326,6 +328,14 @@ def _bench_packing(options: argparse.Namespace) -> None:
     from workbench.studies import bench_packing
 
     measured = bench_packing.main(_rounds(options), options.json)
+    if options.json:
+        _print_json(measured)
+
+
+def _bench_solvers(options: argparse.Namespace) -> None:
+    from workbench.studies import bench_solvers
+
+    measured = bench_solvers.main(_rounds(options), options.json)
     if options.json:
         _print_json(measured)
 

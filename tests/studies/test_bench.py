@@ -97,3 +97,11 @@ def test_peers_that_are_missing_or_fail_are_left_out():
     assert bench_peers.library("no_such_library") is None
     broken = Candidate("broken", "peer", lambda: 1 / 0)
     assert bench_peers.working([broken]) == []
+
+
+def test_the_solvers_bench_checks_both_sides(capsys):
+    pytest.importorskip("torch")
+    from workbench.studies import bench_solvers
+
+    results = bench.measure_all(bench_solvers.rows((64,), 2048), 1, lambda line: None)
+    assert [result.check.split()[0] for result in results] == ["exact", "error"]

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..formats import parse as parse_format
 from ..formats.fixed_arithmetic import OVERFLOWS, QUANTIZATIONS, FixedType, multiply
-from ..schemes import parse
 from ..training import logit_sharpness, rounded_normal, with_noise
 from . import formats
 from .data import gaussian
@@ -208,13 +207,6 @@ def binary_adapters() -> Figures:
         "1 bit": (32, BINARY), "float32": (32, None), "float32 of the same bytes": (1, None),
         "no adapter": (0, None),
     }  # fmt: skip
-    size = 256 * 32
     return formats.adapter_codes() | {
-        "bytes of a matrix of 8192 weights, 1 bit": parse(BINARY).bits_per_value((size,))
-        * size
-        / 8,
-        **{
-            f"accuracy after {AFTER}, {name}": _adapter_accuracy(*kind)
-            for name, kind in kinds.items()
-        },
+        f"accuracy after {AFTER}, {name}": _adapter_accuracy(*kind) for name, kind in kinds.items()
     }

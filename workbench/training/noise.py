@@ -57,6 +57,19 @@ def with_noise(w: Any, bits: Any, block: int = 32, seed: int = 0) -> np.ndarray:
         [1.0, 1.25]
     """
     values = arrays.to_numpy(w)
+    layout, amax = block_amax(values, block)
+    bits = np.broadcast_to(np.asarray(bits, np.float64), layout.scale_shape)
+    step = layout.spread((amax * np.exp2(1 - bits)).astype(values.dtype))
+    return values + rounded_normal(values.shape, seed) * step
+
+
+def block_amax(values: np.ndarray, block: int) -> tuple[Layout, np.ndarray]:
+    """Where the square blocks of a matrix lie, and the largest magnitude of each.
+
+    Example:
+        >>> block_amax(np.float32([[1, -2], [3, 4]]), 1)[1].tolist()
+        [[1.0, 2.0], [3.0, 4.0]]
+    """
     if values.ndim != 2:
         raise WorkbenchError(
             f"weights of shape {values.shape}", "blocks are squares of a matrix",
@@ -64,7 +77,4 @@ def with_noise(w: Any, bits: Any, block: int = 32, seed: int = 0) -> np.ndarray:
         )  # fmt: skip
     layout = Layout.of(values.shape, -1, Scale("tile", (block, block)))
     starts = np.arange(0, layout.cols, layout.size)
-    amax = layout.reduce(np.maximum.reduceat(np.abs(values), starts, axis=1), np.maximum)
-    bits = np.broadcast_to(np.asarray(bits, np.float64), layout.scale_shape)
-    step = layout.spread((amax * np.exp2(1 - bits)).astype(values.dtype))
-    return values + rounded_normal(values.shape, seed) * step
+    return layout, layout.reduce(np.maximum.reduceat(np.abs(values), starts, axis=1), np.maximum)
