@@ -49,11 +49,6 @@ class Layer:
         values = _matrix(weight, name)
         return cls(values, None if bias is None else _plain(bias), name)
 
-    @property
-    def outputs(self) -> int:
-        """How many outputs there are."""
-        return self.weight.shape[0]
-
 
 def _plain(x: Any) -> np.ndarray:
     return arrays.to_numpy(x.detach() if hasattr(x, "detach") else x).astype(np.float32)
@@ -143,10 +138,6 @@ class QuantizedLayer:
     def rounded(self, rows: np.ndarray) -> np.ndarray:
         """Rewritten inputs as they are multiplied."""
         return rows if self.activations is None else self.activations.round(rows)
-
-    def folded(self) -> QuantizedLayer:
-        """The same for inputs that neighbours rewrite already."""
-        return replace(self, rewrite=Rewrite())
 
     @property
     def nbytes(self) -> int:

@@ -27,7 +27,6 @@ class Part:
 
     name: ClassVar[str] = ""
     kind: ClassVar[str] = ""
-    needs_inputs: ClassVar[bool] = True
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)

@@ -153,16 +153,6 @@ class Recipe:
         rest = replace(self, overrides=(), prefix=False, seed=0)
         return rest != Recipe()
 
-    @property
-    def reads_inputs(self) -> bool:
-        """Whether any of its parts looks at calibration."""
-        return bool(
-            (self.weights and self.solver.needs_inputs)
-            or self.static
-            or any(one.needs_inputs for one in (*self.transforms, *self.residuals))
-            or any(override.reads_inputs for _, override in self.overrides)
-        )
-
     def for_layer(self, name: str) -> Recipe:
         """The recipe of the layer of this name: an override's, or this without overrides."""
         for pattern, override in self.overrides:

@@ -57,7 +57,6 @@ class LowRank(Residual):
 
     rank: int = 8
     name: ClassVar[str] = "low_rank"
-    needs_inputs: ClassVar[bool] = False
 
     def fit(self, remainder: Remainder) -> Thin:
         """The two matrices; a rank that cannot be is a `WorkbenchError`."""

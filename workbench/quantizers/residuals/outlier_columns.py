@@ -59,7 +59,6 @@ class OutlierColumns(Residual):
     threshold: float = 6.0
     weights: str = "float"
     name: ClassVar[str] = "outlier_columns"
-    needs_inputs: ClassVar[bool] = False
 
     def __post_init__(self):
         if self.weights not in KEPT or not self.threshold >= 0:

@@ -60,6 +60,7 @@ class Solver(Part):
     """A way to choose codes."""
 
     kind: ClassVar[str] = "solver"
+    needs_inputs: ClassVar[bool] = True
 
     def solve(self, problem: Problem) -> Solved:
         """The values of the weight under its scheme."""

@@ -32,7 +32,6 @@ class Hadamard(Transform):
 
     block: int = 0
     name: ClassVar[str] = "hadamard"
-    needs_inputs: ClassVar[bool] = False
 
     def fit(self, reading: Reading) -> Step:
         """The rotation for as many channels as there are."""
@@ -54,7 +53,6 @@ class Orthogonal(Transform):
     """A random orthogonal matrix, uniform over the rotations."""
 
     name: ClassVar[str] = "orthogonal"
-    needs_inputs: ClassVar[bool] = False
 
     def fit(self, reading: Reading) -> Step:
         """The rotation for as many channels as there are."""

@@ -59,7 +59,6 @@ class Equalize(Transform):
     """
 
     name: ClassVar[str] = "equalize"
-    needs_inputs: ClassVar[bool] = False
 
     def fit(self, reading: Reading) -> Step:
         """The scaling of each input channel; without a producer a `WorkbenchError`."""
