@@ -37,7 +37,8 @@ HOLDS = {
     ),
     22: lambda f: (
         [f[f"magnitudes, khot8(k={k})"] for k in (1, 2, 3)] == [9, 37, 93]
-        and f["fractional bits learned, N(0, 0.03)"] == 10
+        and f["fractional bits by the maximum, N(0, 1)"] == 4
+        and f["fractional bits learned, N(0, 1)"] == 5
         and f["hardware products that tensors miss"] == 0
         and f[f"{AFTER}, 8 bits"] < f[f"{AFTER}, float32"] + 0.03
     ),

@@ -6,8 +6,6 @@ from functools import cache
 
 import numpy as np
 
-from ..models import held_out_text, open_model
-from ..models.calibrate import calibrate
 from ..quantizers import Calibration, Layer, Recipe
 from ..quantizers.integers import affine_product
 from ..quantizers.residuals.outlier_columns import Columns
@@ -26,6 +24,9 @@ def real_layer() -> tuple[Layer, Calibration, Calibration]:
         >>> real_layer()[0].weight.shape
         (512, 256)
     """
+    from ..models import held_out_text, open_model
+    from ..models.calibrate import calibrate
+
     model, text = open_model("reference"), held_out_text()
     seen = calibrate(model, text, [LAYER], CALIBRATED)[LAYER]
     other = calibrate(model, text[len(text) // 2 :], [LAYER], HELD_OUT)[LAYER]

@@ -81,11 +81,11 @@ def learned_binary_point() -> Figures:
     from ..training.fixed_point import fit_fraction, usual_fraction
     from ..training.linear import PLAIN
 
-    x = np.float32(0.03) * gaussian(16, 1024)
+    x = gaussian(64, 1024)
     loss, first, second = _learned_points()
     return formats.k_hot_grids() | {
-        "fractional bits by the maximum, N(0, 0.03)": float(usual_fraction(float(np.abs(x).max()))),
-        "fractional bits learned, N(0, 0.03)": float(fit_fraction(x)),
+        "fractional bits by the maximum, N(0, 1)": float(usual_fraction(float(np.abs(x).max()))),
+        "fractional bits learned, N(0, 1)": float(fit_fraction(x)),
         "hardware products that tensors miss": _missed_products(),
         f"loss after {AFTER}, float32": _trained(PLAIN).loss,
         f"loss after {AFTER}, 8 bits": loss,
@@ -118,6 +118,7 @@ def eight_bit_adam() -> Figures:
     """[64] The dynamic map, what it keeps of second moments, and an embedding trained with it."""
     states = {
         "float32": (None, None), "dynamic8/b2048": ("dynamic8/b2048", "udynamic8/b2048"),
+        "dynamic8/tensor": ("dynamic8/tensor", "udynamic8/tensor"),
         "int8/b2048": ("int8/b2048", "uint8/b2048"),
     }  # fmt: skip
     return formats.dynamic_tree() | {
