@@ -98,7 +98,7 @@ def _click(page, share: float) -> None:
     )
     place = x + (0.5 + share / 2.5) * width, y + height / 6
     page.mouse.move(place[0] - 2, place[1])
-    page.wait_for_timeout(200)
+    page.wait_for_timeout(600)  # two clicks within 300 ms would be a double click
     page.mouse.click(*place)
 
 

@@ -192,7 +192,7 @@ def test_a_codebook_is_drawn_by_clicks(show, page):
         box = page.locator("#grid .nsewdrag[data-subplot='xy2']").bounding_box()
         x, y = box["x"] + (0.5 + share / 2.5) * box["width"], box["y"] + box["height"] / 2
         page.mouse.move(x - 2, y)
-        page.wait_for_timeout(200)
+        page.wait_for_timeout(600)  # two clicks within 300 ms would be a double click
         page.mouse.click(x, y)
         page.wait_for_function(
             "(values) => state.values.length === values.length"
