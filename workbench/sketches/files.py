@@ -14,7 +14,7 @@ from ..errors import WorkbenchError
 if TYPE_CHECKING:
     from .sketch import Sketch
 
-VERSION = 1
+VERSION = 2  # 1 had one sign for values under coarse scales
 
 
 def save_arrays(kind: str, arrays: dict[str, np.ndarray], about: dict, path: str | Path) -> None:
