@@ -143,7 +143,7 @@ def test_foreign_and_corrupt_files_are_refused(tmp_path):
     with pytest.raises(WorkbenchError, match="not a sketch"):
         Sketch.load(path)
     assert Pyramid.load(path).top_values.tolist() == [1, 1, 1, 1]
-    path.write_bytes(whole.replace(b'\\"version\\": 1', b'\\"version\\": 9'))
+    path.write_bytes(whole.replace(b'\\"version\\": 2', b'\\"version\\": 9'))
     with pytest.raises(WorkbenchError, match="version is 9"):
         Sketch.load(path)
     ChannelHistogram.of(np.ones((2, 3))).save(path)

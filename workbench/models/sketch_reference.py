@@ -11,6 +11,7 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +79,18 @@ def _row(name: str, kind: str, array: np.ndarray, file: str) -> dict:
 
 
 def _saved(one: Sketch, folder: str) -> bytes:
+    """Its bytes, the moments of blocks to 18 bits (a 0.00002 dB), which the archive packs tighter."""
+    blocks = {
+        key: replace(part, moments=_rounded(part.moments)) for key, part in one.blocks.items()
+    }
     path = Path(folder) / "one"
-    one.save(path)
+    replace(one, blocks=blocks).save(path)
     return path.read_bytes()
+
+
+def _rounded(moments: np.ndarray) -> np.ndarray:
+    mantissa, exponent = np.frexp(moments)
+    return np.ldexp(np.round(mantissa * 2.0**18), exponent - 18)
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
