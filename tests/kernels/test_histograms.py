@@ -87,7 +87,7 @@ def test_block_cells_hold_the_energy_of_all_blocks(powers):
     reference = np.maximum.reduceat(np.abs(x), np.arange(0, 50, 16), axis=1)
     grid = block_histograms.grid_of(7, 5, 40)
     cuts = np.array([1, 1 << 22])
-    cells, sizes = block_histograms.block_cells(x, 16, reference, cuts, powers, False, grid)
+    cells, sizes = block_histograms.block_cells(x, 16, reference, cuts, powers, grid)
     assert cells[..., 0].sum() == sizes.sum() == x.size
     low, _ = block_histograms.grid_edges(grid)
     weight, first, second = (cells[..., k] for k in (1, 2, 3))

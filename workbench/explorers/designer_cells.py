@@ -128,7 +128,7 @@ def _of_blocks(source: Source, probe: Scheme, shared: str) -> dict[str, Any]:
     lift = 2.0 ** math.floor(math.log2(max(most, 1.0)))  # bins end at two units
     none, grid = np.zeros(0, np.int64), UNITS["amax"].grid
     units = np.ascontiguousarray(scales * np.float32(lift))
-    filled, _ = block_cells(rows, layout.size, units, none, False, False, grid)
+    filled, _ = block_cells(rows, layout.size, units, none, False, grid)
     both = filled[0, :2] + filled[0, 2:]
     side, bin_ = np.nonzero(both[..., 0])
     low, width = edges_of("amax")

@@ -89,16 +89,15 @@ def _scaled_bits(part, unit, powers, bits):
 
 
 @jit
-def _block(bits, count, reference, weight, fold, grid, dropped, steps, cells):
+def _block(bits, count, reference, weight, grid, dropped, steps, cells):
     """Add one block's values to the cells of its class; `reference` is its own scaled pattern."""
     bins, address = grid.offsets[grid.depth] + 1, cells.ctypes.data
-    sign = np.int32(0) if fold else np.int32(1)
     for j in range(count):
         magnitude = np.int64(bits[j] & _MAGNITUDE)
         octave = 127 - (magnitude >> 23)
         if octave < 0:  # NaN or infinite
             continue
-        row = np.int64(np.int32(bits[j] >> np.int32(31)) & sign)
+        row = np.int64(bits[j] < 0)
         row += 2 if magnitude == reference else 0
         octave = min(octave, grid.depth)
         mantissa, drop = magnitude & 0x7FFFFF, dropped[octave]
@@ -111,7 +110,7 @@ def _block(bits, count, reference, weight, fold, grid, dropped, steps, cells):
 
 
 @jit
-def _fill(x, size, reference, cuts, powers, fold, grid, dropped, steps, cells, sizes):
+def _fill(x, size, reference, cuts, powers, grid, dropped, steps, cells, sizes):
     rows, cols = x.shape
     buffer = np.empty(min(size, cols), np.int32)
     for r in range(rows):
@@ -130,7 +129,7 @@ def _fill(x, size, reference, cuts, powers, fold, grid, dropped, steps, cells, s
             weight = np.float64(unit) * np.float64(unit)
             own = np.int64(as_int32(np.float32(most / unit)))
             kind = cells[_class_of(bits & 0x7FFFFF, cuts)]
-            _block(buffer, part.size, own, weight, fold, grid, dropped, steps, kind)
+            _block(buffer, part.size, own, weight, grid, dropped, steps, kind)
 
 
 def block_cells(
@@ -139,7 +138,6 @@ def block_cells(
     reference: np.ndarray,
     cuts: np.ndarray,
     powers: bool,
-    fold: bool,
     grid: Grid,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The cells of all blocks of rows.
@@ -150,7 +148,6 @@ def block_cells(
         reference: (rows, blocks) float32, each block's finite amax, or the width of its range.
         cuts: mantissas (the 23 bits as integers) at which a class of the reference begins.
         powers: the unit is the power of two under the reference, else the reference itself.
-        fold: values of both signs share bins.
         grid: the bins.
 
     Returns:
@@ -161,7 +158,7 @@ def block_cells(
 
     Example:
         >>> x, grid = np.float32([[1.0, -0.5, 3.0]]), grid_of(2, 2, 4)
-        >>> cells, sizes = block_cells(x, 3, np.float32([[3.0]]), np.array([1]), True, False, grid)
+        >>> cells, sizes = block_cells(x, 3, np.float32([[3.0]]), np.array([1]), True, grid)
         >>> cells.shape, float(cells[..., 0].sum()), float(cells[..., 1].sum())
         ((2, 4, 17, 4), 3.0, 12.0)
     """
@@ -178,7 +175,7 @@ def block_cells(
         sizes = np.zeros(256, np.int64)
         with np.errstate(over="ignore", invalid="ignore"):
             narrow = x[start:stop].astype(np.float32, copy=False)
-        how = (cuts, powers, fold, grid, dropped, steps)
+        how = (cuts, powers, grid, dropped, steps)
         _fill(narrow, size, reference[start:stop], *how, cells, sizes)
         return cells, sizes
 

@@ -79,7 +79,7 @@ def _row(name: str, kind: str, array: np.ndarray, file: str) -> dict:
 
 
 def _saved(one: Sketch, folder: str) -> bytes:
-    """Its bytes, the moments of blocks to 18 bits (a 0.00002 dB), which the archive packs tighter."""
+    """Its bytes, with moments of blocks to 18 bits (0.00002 dB), which pack tighter."""
     blocks = {
         key: replace(part, moments=_rounded(part.moments)) for key, part in one.blocks.items()
     }

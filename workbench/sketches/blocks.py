@@ -48,9 +48,7 @@ class BlockSketch:
         rows = layout.to_rows(x) if x.size else np.zeros((0, 1), np.float32)
         reference, lost = _references(rows, layout, geometry.unit)
         rows, size, reference = _as_many_rows(rows, layout.size, reference)
-        cells, sizes = block_cells(
-            rows, size, reference, unit.cuts, unit.powers, unit.fold, unit.grid
-        )
+        cells, sizes = block_cells(rows, size, reference, unit.cuts, unit.powers, unit.grid)
         flat = cells.reshape(-1, 4)
         index = np.flatnonzero(flat[:, 0])
         count = flat[index, 0].astype(np.int64)

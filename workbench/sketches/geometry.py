@@ -22,7 +22,6 @@ class Unit(NamedTuple):
     """How blocks are brought to one unit: classes of the reference's mantissa, and the bins."""
 
     powers: bool
-    fold: bool
     cuts: np.ndarray
     grid: Grid
 
@@ -49,10 +48,10 @@ def _rule_cuts() -> np.ndarray:
 
 
 UNITS = {
-    "power": Unit(True, False, _rule_cuts(), grid_of(7, 5, 40)),
-    "amax": Unit(False, False, np.zeros(0, np.int64), grid_of(10, 7, 24)),
-    "span": Unit(False, False, np.zeros(0, np.int64), grid_of(10, 7, 24)),
-    "fine": Unit(True, False, np.arange(1, 256, dtype=np.int64) << 15, grid_of(5, 2, 6)),
+    "power": Unit(True, _rule_cuts(), grid_of(7, 5, 40)),
+    "amax": Unit(False, np.zeros(0, np.int64), grid_of(10, 7, 24)),
+    "span": Unit(False, np.zeros(0, np.int64), grid_of(10, 7, 24)),
+    "fine": Unit(True, np.arange(1, 256, dtype=np.int64) << 15, grid_of(5, 2, 6)),
 }
 
 

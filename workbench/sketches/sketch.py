@@ -22,7 +22,7 @@ from ..schemes import Scheme, parse
 from ..schemes.report import ErrorReport
 from .blocks import BlockSketch
 from .channels import ChannelHistogram
-from .geometry import UNITS, Geometry, geometry_of
+from .geometry import Geometry, geometry_of
 from .prefix import PrefixSketch
 from .profile import ErrorProfile, profile_of
 from .reading import FLOAT32, MOST_OPEN, Reading, read_blocks, read_values
@@ -235,17 +235,8 @@ class Sketch:
         sides = reading.cells.side[pieces[:, 0].astype(np.int64)]
         place = pieces[:, 6].astype(np.int64)
         mirrored = reading.ladder.values.size - 1 - place
-        used = np.where(sides == 1, mirrored, place)
-        if self._folded(scheme):  # the cells do not know their signs, so the extremes say
-            parts = [place] * (self.max > 0) + [mirrored] * (self.min < 0)
-            used = np.concatenate(parts) if parts else place
-        used = np.unique(used)
+        used = np.unique(np.where(sides == 1, mirrored, place))
         return max(0.0, 1.0 - used.size / len(scheme.element))
-
-    @staticmethod
-    def _folded(scheme: Scheme) -> bool:
-        geometry = geometry_of(scheme)
-        return geometry is not None and UNITS[geometry.unit].fold
 
     def bins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lower ends, upper ends and counts of all non-empty bins, ascending by value.
