@@ -111,6 +111,24 @@ def console(page) -> list[str]:
     assert errors == []
 
 
+CONTROLS = {
+    "button", "checkbox", "combobox", "searchbox", "slider", "spinbutton", "textbox",
+    "DisclosureTriangle",
+}  # fmt: skip
+
+
+@pytest.fixture
+def control_names(page) -> Callable[[], list[str]]:
+    """`control_names()` gives the names that a screen reader says of all controls, "" for none."""
+
+    def named() -> list[str]:
+        nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+        kinds = [node for node in nodes if node.get("role", {}).get("value") in CONTROLS]
+        return [node.get("name", {}).get("value", "").strip() for node in kinds]
+
+    return named
+
+
 @pytest.fixture
 def shoot(page) -> Callable[[str], Path]:
     """`shoot(name)` keeps a picture of the page half way as output/NAME.png."""

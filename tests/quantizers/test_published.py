@@ -126,3 +126,20 @@ def test_static_ranges_are_those_of_the_calibration():
     assert np.allclose(dynamic.rounded(far), 1e3)
     each = Recipe.parse("a=int8/channel static").apply(w, known)
     assert np.allclose(each.rounded(far)[0], np.abs(x).max(0), rtol=1e-5)
+
+
+def test_named_columns_go_past_the_product(outliers):
+    x, w, planted = outliers
+    parts = "w=int8/channel a=int8/token"
+    names = "+".join(map(str, planted))
+    kept = Recipe.parse(f"{parts} kept_columns({names})").apply(w)
+    found = Recipe.parse(f"{parts} outlier_columns").apply(w)
+    assert kept(x).tobytes() == found(x).tobytes()
+    plain = Recipe.parse(parts).apply(w)
+    assert kept.nbytes == plain.nbytes + len(planted) * (2 * len(w) + 4)
+
+
+@pytest.mark.parametrize("columns", ["x", "3-1", "4096", "1,2", "-1"])
+def test_columns_that_cannot_be_are_refused(columns):
+    with pytest.raises(WorkbenchError):
+        Recipe.parse(f"w=int8/channel kept_columns({columns})").apply(np.ones((2, 8), np.float32))

@@ -23,7 +23,12 @@ TRANSFORMS = (
     "orthogonal",
 )
 SOLVERS = ("nearest", "clip", "gptq", "gptq(act_order=true)", "adaround(steps=20)")
-RESIDUALS = ("low_rank(rank=4)", "bias_correction", "outlier_columns")
+RESIDUALS = (
+    "low_rank(rank=4)",
+    "bias_correction",
+    "outlier_columns",
+    "kept_columns(columns=1+3-5)",
+)
 SCHEMES = ("int4/g32", "int8/channel", "int4/g16+zp", "mxfp4", "nvfp4", "nf4/b32", "e4m3fn",
            "bitmod3/g32*f16", "pow4(a=0.5)/channel", "median2/channel+mean@std")  # fmt: skip
 INPUTS = ("", "int8/token", "int8/tensor", "int8/tensor static", "int8/channel static", "mxfp8",

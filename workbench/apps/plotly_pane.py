@@ -23,7 +23,7 @@ class PlotlyPane(pn.custom.JSComponent):
     """A `View`; `show` draws another one in its place.
 
     `brushed` gets the two ends of a chosen range as places on the x axis, `clicked` the clicked
-    mark as `{"x": ..., "customdata": [...]}`.
+    mark as `{"x": ..., "y": ..., "customdata": [...]}`.
     """
 
     view = param.String(default="", doc="words, traces and layout as JSON")
@@ -37,8 +37,8 @@ class PlotlyPane(pn.custom.JSComponent):
 
     def __init__(self, **params: Any):
         super().__init__(**params)
-        self.brushed: Callable[[list[float]], None] | None = None
-        self.clicked: Callable[[dict[str, Any]], None] | None = None
+        self.brushed: Callable[[list[float]], object] | None = None
+        self.clicked: Callable[[dict[str, Any]], object] | None = None
 
     def show(self, view: View) -> None:
         """Draw a view."""

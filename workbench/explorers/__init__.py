@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from .bit_editor import BitEditor
     from .format_designer import FormatDesigner
     from .format_explorer import FormatExplorer
+    from .model_explorer import ModelExplorer
 
-__all__ = ["BitEditor", "FormatDesigner", "FormatExplorer"]
+__all__ = ["BitEditor", "FormatDesigner", "FormatExplorer", "ModelExplorer"]
 _HOMES = {
     "BitEditor": "bit_editor",
     "FormatDesigner": "format_designer",
     "FormatExplorer": "format_explorer",
+    "ModelExplorer": "model_explorer",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -49,9 +49,6 @@ def from_query(query: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {**state, "schemes": schemes} if schemes else state
 
 
-NUMBERS = {"shift": float, "probe": float, "channel": int}
-
-
 def _text(value: Any) -> str:
     """A value as a link holds it: ranges by a comma, nothing for None."""
     if value is None:
@@ -61,21 +58,37 @@ def _text(value: Any) -> str:
 
 def _value(key: str, text: str) -> Any:
     """The value of an entry from its text."""
+    if key not in _READ:
+        return text
+    read, wanted, example = _READ[key]
     try:
-        if key == "selection":
-            low, high = map(float, text.split(",")) if text else (None, None)
-            return None if low is None else (low, high)
-        if key in NUMBERS:
-            return NUMBERS[key](text) if text else None
+        return read(text)
     except ValueError:
-        wanted = "two numbers" if key == "selection" else "a number"
-        raise WorkbenchError(
-            f"{key}={text}", f"it is {wanted}", f"write {key}=" + _EXAMPLES[key]
-        ) from None
-    return text
+        raise WorkbenchError(f"{key}={text}", f"it is {wanted}", f"write {key}={example}") from None
 
 
-_EXAMPLES = {"selection": "-0.5,0.5", "shift": "0.5", "probe": "0.25", "channel": "7"}
+def _number(kind: type) -> tuple[Callable[[str], Any], str]:
+    return (lambda text: kind(text) if text else None), "a number"
+
+
+def _range(text: str) -> tuple[float, float] | None:
+    low, high = map(float, text.split(",")) if text else (None, None)
+    return None if low is None or high is None else (low, high)
+
+
+def _whole(text: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in text.split(",") if one)
+
+
+_READ = {  # how an entry is read, what it is, and an example
+    "selection": (_range, "two numbers", "-0.5,0.5"),
+    "shift": (*_number(float), "0.5"),
+    "probe": (*_number(float), "0.25"),
+    "part": (*_number(float), "0.5"),
+    "channel": (*_number(int), "7"),
+    "channels": (_whole, "whole numbers", "7,12"),
+    "place": (_whole, "two whole numbers", "0,7"),
+}
 
 
 def code_of(state: Mapping[str, Any], defaults: Mapping[str, Any], shape: tuple[int, ...]) -> str:

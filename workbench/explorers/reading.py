@@ -43,7 +43,11 @@ def histogram(source: Source) -> Histogram:
 @lru_cache(maxsize=16)
 def fan(source: Source) -> Fan:
     """The quantiles of a tensor's channels."""
-    channels = source.sketch.channels
+    return fan_of(source.sketch.channels)
+
+
+def fan_of(channels: Any) -> Fan:
+    """The quantiles of channels, from a `ChannelHistogram`."""
     last = max(int(channels.counts.sum(1).max(initial=0)) - 1, 1)
     outside = np.array([(1 - coverage) / 2 for coverage in COVERAGES])
     # Whole order statistics, the outer ones on both sides, so that a ribbon holds its share.

@@ -251,8 +251,9 @@ def checked_transform(transform: Any, channels: int) -> np.ndarray:
             f"it acts on {channels} channels with finite numbers",
             f"pass ({channels},) factors or a ({channels}, {channels}) matrix",
         )
-    size = np.abs(matrix) if matrix.ndim == 1 else np.linalg.svd(matrix, compute_uv=False)
-    if size.min() <= channels * np.finfo(np.float64).eps * size.max():
+    size = np.abs(matrix)
+    flat = size.min() / size.max() if matrix.ndim == 1 else 1 / np.linalg.cond(matrix, 1)
+    if not flat > channels * np.finfo(np.float64).eps:
         raise WorkbenchError(
             "a transform that is singular", "it cannot be undone in the next layer",
             "pass an invertible matrix, or factors other than 0",

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from workbench.errors import WorkbenchError
 from workbench.models.calibrate import WINDOW, token_numbers
-from workbench.models.language import LanguageModel
+from workbench.models.language import LanguageModel, TextModel
 from workbench.models.tokens import Bytes
 from workbench.models.windows import in_order, overlapping
 
@@ -198,31 +198,34 @@ def _score(
     return loss, kl, matches, new
 
 
-def accumulated(model: LanguageModel, quantized: LanguageModel, ids: Tensor) -> dict[str, float]:
-    """How far the output of every block is from the float model's, all errors before it included.
+def accumulated(
+    model: TextModel, quantized: TextModel, ids: Tensor, layers: bool = False
+) -> dict[str, float]:
+    """How far the outputs inside a model are from the float model's, all errors before included.
 
     Args:
         model: in float.
         quantized: the same after a recipe.
         ids: int64 `(T,)`, at most the context.
+        layers: whether of every linear layer, not of every block.
 
     Returns:
-        Squared difference over the square, by block.
+        Squared difference over the square, by name.
 
     >>> from workbench import models
     >>> model = models.open_model("reference")
     >>> accumulated(model, model, model.encode("to be"))["layers.3"]
     0.0
     """
-    exact, other = (_outputs(one, ids) for one in (model, quantized))
+    exact, other = (_outputs(one, ids, layers) for one in (model, quantized))
     return {
         name: float(((other[name] - x).double() ** 2).sum() / (x.double() ** 2).sum())
         for name, x in exact.items()
     }
 
 
-def _outputs(model: LanguageModel, ids: Tensor) -> dict[str, Tensor]:
-    """What every block gives for one window."""
+def _outputs(model: TextModel, ids: Tensor, layers: bool) -> dict[str, Tensor]:
+    """What every block, or linear layer, gives for one window."""
     found: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[..., None]:
@@ -231,7 +234,8 @@ def _outputs(model: LanguageModel, ids: Tensor) -> dict[str, Tensor]:
 
         return hook
 
-    handles = [block.register_forward_hook(keep(name)) for name, block in model.blocks().items()]
+    heard = model.linears() if layers else model.blocks()
+    handles = [module.register_forward_hook(keep(name)) for name, module in heard.items()]
     try:
         model.run(ids[None])
     finally:

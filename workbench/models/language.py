@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from workbench.errors import WorkbenchError
+from workbench.models.quantized_linear import QuantizedLinear
 from workbench.models.tokens import Tokenizer
 
 
@@ -89,7 +90,7 @@ class TextModel:
         found = {
             module: name
             for name, module in self.module.named_modules()
-            if isinstance(module, nn.Linear) and name.startswith(inside)
+            if isinstance(module, nn.Linear | QuantizedLinear) and name.startswith(inside)
         }
         if not found:
             raise WorkbenchError(

@@ -21,6 +21,7 @@ RECIPES = (
     "w=int8/channel a=int8/tensor", "w=int8/channel a=int8/token",
     "w=int8/channel a=int8/token outlier_columns", "smooth w=int8/channel a=int8/tensor",
     "w=int4/g32 a=int4/token", "hadamard w=int4/g32 a=int4/token",
+    "smooth hadamard w=int4/g32 a=int4/token", "smooth hadamard w=int4/g32 gptq a=int4/token",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..quantizers import Calibration, Layer, Recipe
 from ..quantizers.integers import affine_product
-from ..quantizers.residuals.outlier_columns import Columns
+from ..quantizers.residuals.outlier_columns import Large
 from ..schemes import parse
 from .data import gaussian, relative_error
 
@@ -73,7 +73,7 @@ def outlier_columns() -> dict[str, float]:
     made = {name: Recipe.parse(text).apply(layer) for name, text in texts.items()}
     figures = {name: one.error(layer, known) for name, one in made.items()}
     [apart] = made["outliers apart"].corrections
-    assert isinstance(apart, Columns)
+    assert isinstance(apart, Large)
     return figures | {"channels found": float(len(apart.found(x)))}
 
 

@@ -254,3 +254,14 @@ def _within(groups: np.ndarray, at: int) -> int | None:
 
 def _name(first: int, end: int) -> str:
     return str(first) if end - first == 1 else f"{first}–{end - 1}"
+
+
+def ends_of(name: str) -> tuple[int, int]:
+    """First and end index of a group of cells by the name that an axis shows.
+
+    Example:
+        >>> ends_of("7"), ends_of("32–63")
+        ((7, 8), (32, 64))
+    """
+    first, _, last = str(name).partition("–")
+    return int(first), int(last or first) + 1

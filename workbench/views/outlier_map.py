@@ -19,7 +19,7 @@ from .axis import number
 from .outlier_cells import FACTOR, Cells, Reading, cells_of, read, usual_size
 from .view import View, ViewSpec
 
-MOST_NAMED, MOST_POINTS = 8, 16
+MOST_NAMED, MOST_POINTS, MOST_FRAMED = 8, 16, 64
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def outlier_map(
 
     Args:
         pyramid: of a (tokens, channels) activation, or of a weight.
-        spec: theme, channel, sort and selection (magnitudes; other cells are drawn as the least).
+        spec: theme, channel, channels, sort and selection (magnitudes; other cells are drawn as
+            the least).
         reading: "tensor", "channel" or "token": whose largest value a cell is read against.
         threshold: magnitude from which a channel is an outlier, in the unit of the data, such as
             6.0 (Dettmers et al. 2022, "LLM.int8()"); None for 8 times the median channel's largest.
@@ -241,7 +242,7 @@ def _strip_axis(sizes: np.ndarray, most: int) -> dict[str, Any]:
 
 
 def _marks(shown: _Map) -> list[dict[str, Any]]:
-    """The threshold in the strip above, and the chosen channel through everything."""
+    """The threshold in the strip above, and the chosen channels through everything."""
     look = style.theme(shown.spec.theme)
     shapes: list[dict[str, Any]] = []
     threshold = shown.reading.threshold
@@ -251,14 +252,28 @@ def _marks(shown: _Map) -> list[dict[str, Any]]:
             "type": "line", "xref": "x domain", "x0": 0, "x1": 1, "yref": "y2", "y0": at, "y1": at,
             "line": {"width": 1.2, "color": look.mark, "dash": "dot"},
         })  # fmt: skip
-    channel = shown.spec.channel
-    column = None if channel is None else shown.cells.column_of(channel)
-    if column is not None:
-        shapes.append({
-            "type": "rect", "xref": "x", "x0": column - 0.5, "x1": column + 0.5, "yref": "paper",
+    shapes += [
+        {
+            "type": "rect", "xref": "x", "x0": first - 0.5, "x1": last + 0.5, "yref": "paper",
             "y0": 0, "y1": 1, "line": {"width": 1.5, "color": style.FAMILIES["float"].colour},
-        })  # fmt: skip
+        }
+        for first, last in _runs(shown)[:MOST_FRAMED]
+    ]  # fmt: skip
     return shapes
+
+
+def _runs(shown: _Map) -> list[tuple[int, int]]:
+    """First and last column of each unbroken run of columns that hold a chosen channel."""
+    spec = shown.spec
+    chosen = {spec.channel, *spec.channels} - {None}
+    columns = sorted({shown.cells.column_of(int(c)) for c in chosen if c is not None} - {None})
+    runs: list[tuple[int, int]] = []
+    for column in columns:
+        if runs and column == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], column)
+        else:
+            runs.append((column, column))
+    return runs
 
 
 def _names(shown: _Map) -> list[dict[str, Any]]:

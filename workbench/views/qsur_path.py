@@ -6,6 +6,7 @@ from -1 to 1 in every channel, and the ellipse is seen to fill it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +91,8 @@ class QsurPath:
             plane: two channels, or "principal" for the plane of the two longest axes, which moves
                 with the transform; None for the channels of largest and of median variance.
             rows: float `(n, channels)` of the data, of which at most 300 are drawn; None for none.
-            steps: how many parts of the transform, at least 2.
+            steps: how many parts of the transform, at least 2; with 2 alone, before and after,
+                the transform may be any invertible matrix.
             name: what a transform given by its numbers is called.
 
         Anything else raises `WorkbenchError`.
@@ -103,7 +105,7 @@ class QsurPath:
         name, whole = _named(covariance, transform, name)
         drawn = [
             _Step.of(covariance, np.diag(part) if part.ndim == 1 else part, base, sample)
-            for part in powers(whole, t)
+            for part in _parts(whole, t)
         ]
         return cls(
             transform=name,
@@ -177,6 +179,13 @@ def _named(covariance: np.ndarray, transform: Any, name: str) -> tuple[str, Any]
     if transform not in TRANSFORMS:
         raise unknown("transform", transform, TRANSFORMS)
     return transform, TRANSFORMS[transform](covariance)
+
+
+def _parts(whole: np.ndarray, t: np.ndarray) -> Iterable[np.ndarray]:
+    """The transform at each part; its two ends need no power of it."""
+    if len(t) > 2:
+        return powers(whole, t)
+    return [np.ones(len(whole)) if whole.ndim == 1 else np.eye(len(whole)), whole]
 
 
 def _limits(covariance: np.ndarray) -> dict[str, Qsur]:

@@ -32,6 +32,7 @@ class ViewSpec:
         selection: the chosen value range [low, high], or None for all.
         probe: a value marked in every view, or None.
         channel: a channel marked in the fan, or None.
+        channels: several that are marked in the outlier map.
         sort: order of the channels, "size" or "index".
         window: "data" shows where the data lies, "formats" every value the formats have.
         version: of this record, for links made by later versions.
@@ -46,6 +47,7 @@ class ViewSpec:
     selection: tuple[float, float] | None = None
     probe: float | None = None
     channel: int | None = None
+    channels: tuple[int, ...] = ()
     sort: str = "size"
     window: str = "data"
     version: int = 1

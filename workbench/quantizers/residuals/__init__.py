@@ -3,6 +3,14 @@
 from .base import Correction, Remainder, Residual
 from .bias import BiasCorrection
 from .low_rank import LowRank
-from .outlier_columns import OutlierColumns
+from .outlier_columns import KeptColumns, OutlierColumns
 
-__all__ = ["BiasCorrection", "Correction", "LowRank", "OutlierColumns", "Remainder", "Residual"]
+__all__ = [
+    "BiasCorrection",
+    "Correction",
+    "KeptColumns",
+    "LowRank",
+    "OutlierColumns",
+    "Remainder",
+    "Residual",
+]

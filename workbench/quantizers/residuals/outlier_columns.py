@@ -1,7 +1,8 @@
-"""LLM.int8(): input channels with outliers go past the quantized product."""
+"""Input channels that go past the quantized product: those with outliers, or those named."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,30 +12,29 @@ from ...errors import WorkbenchError
 from .base import Correction, Remainder, Residual
 
 KEPT = ("float", "quantized")
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
 @dataclass(frozen=True, eq=False)
 class Columns(Correction):
-    """Input channels that hold a large value in this batch are multiplied in 16 bits.
+    """Input channels that are multiplied in 16 bits.
 
     Attributes:
-        threshold: a magnitude from which on a value is an outlier.
         columns: float32 (outputs, features), the weight that they meet.
-        stored: whether they are stored beside the quantized weight, in 16 bits each.
+        stored: bytes of it beside the quantized weight.
     """
 
-    threshold: float
     columns: np.ndarray
-    stored: bool
+    stored: int
 
     @property
     def nbytes(self) -> int:
-        """Bytes of a stored 16-bit weight; 0 where the quantized one serves."""
-        return 2 * self.columns.size if self.stored else 0
+        """Bytes of the weight that is stored for it."""
+        return self.stored
 
     def found(self, x: np.ndarray) -> np.ndarray:
-        """The channels of (rows, features) inputs that hold an outlier, ascending."""
-        return np.flatnonzero((np.abs(x) >= self.threshold).any(axis=0))
+        """The channels of (rows, features) inputs that are meant, ascending."""
+        raise NotImplementedError
 
     def split(self, x):
         """The inputs without those channels, and what the channels give, as float16 inputs."""
@@ -42,6 +42,28 @@ class Columns(Correction):
         rest = x.copy()
         rest[:, at] = 0
         return rest, x[:, at].astype(np.float16).astype(np.float32) @ self.columns[:, at].T
+
+
+@dataclass(frozen=True, eq=False)
+class Large(Columns):
+    """Channels that hold a value of `threshold` or more in this batch."""
+
+    threshold: float
+
+    def found(self, x):
+        """Those channels."""
+        return np.flatnonzero((np.abs(x) >= self.threshold).any(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen(Columns):
+    """Channels that are known beforehand, int64, ascending."""
+
+    channels: np.ndarray
+
+    def found(self, x):
+        """Those channels."""
+        return self.channels
 
 
 @dataclass(frozen=True)
@@ -70,6 +92,59 @@ class OutlierColumns(Residual):
     def fit(self, remainder: Remainder) -> Columns:
         """The weight that outliers meet."""
         if self.weights == "quantized":
-            return Columns(self.threshold, remainder.quantized, stored=False)
-        kept = remainder.weight.astype(np.float16).astype(np.float32)
-        return Columns(self.threshold, kept, stored=True)
+            return Large(remainder.quantized, 0, self.threshold)
+        kept = _halves(remainder.weight)
+        return Large(kept, 2 * kept.size, self.threshold)
+
+
+@dataclass(frozen=True)
+class KeptColumns(Residual):
+    """The input channels that are named stay in 16 bits, whatever they hold.
+
+    Args:
+        columns: their numbers, such as "507+1229" or "16-31"; "" for none.
+
+    Example:
+        >>> KeptColumns("7+2-4").numbers.tolist()
+        [2, 3, 4, 7]
+    """
+
+    columns: str = ""
+    name: ClassVar[str] = "kept_columns"
+
+    def __post_init__(self):
+        self._read()
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The channels, int64, ascending."""
+        return np.array(sorted(set(self._read())), np.int64)
+
+    def _read(self) -> list[int]:
+        numbers: list[int] = []
+        for text in filter(None, self.columns.split("+")):
+            match = _RANGE.fullmatch(text)
+            if match is None or int(match[2] or match[1]) < int(match[1]):
+                raise WorkbenchError(
+                    str(self), f"{text!r} is neither a channel nor a range of them",
+                    "write kept_columns(columns=507+16-31)",
+                )  # fmt: skip
+            numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
+        return numbers
+
+    def fit(self, remainder: Remainder) -> Columns:
+        """The weight of those channels, which is stored with their numbers."""
+        outputs, features = remainder.weight.shape
+        numbers = self.numbers
+        beyond = numbers[numbers >= features]
+        if beyond.size:
+            raise WorkbenchError(
+                f"channel {beyond[0]}", f"the layer has {features} input channels",
+                f"write 0 to {features - 1}",
+            )  # fmt: skip
+        stored = numbers.size * (2 * outputs + 4)
+        return Chosen(_halves(remainder.weight), stored, numbers)
+
+
+def _halves(weight: np.ndarray) -> np.ndarray:
+    return weight.astype(np.float16).astype(np.float32)

@@ -60,7 +60,7 @@ function figurePane({ el, read, tell, drawn = () => {} }) {
     });
     node.on("plotly_click", (event) => {
       const point = event?.points?.[0];
-      if (point) tell({ clicked: { x: point.x, customdata: plain(point.customdata) } });
+      if (point) tell({ clicked: { x: point.x, y: point.y, customdata: plain(point.customdata) } });
     });
   }
 

@@ -1,0 +1,240 @@
+"""The model page: open a model, see which layers hurt, why, and what helps, down to one value.
+
+The page's state is the explorer's; its address is the explorer's link.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import panel as pn
+
+from .. import models
+from ..errors import WorkbenchError
+from ..explorers.model_explorer import VIEWS, ModelExplorer
+from ..explorers.opened_model import Opened
+from .format_page import Card
+from .model_controls import Controls
+from .page_parts import code_card, frame, link_of_page, show_link, text, write_code
+from .page_style import SMALL
+from .panel_speed import quicken
+
+TITLE = "Model explorer"
+MOST_FINDINGS, MOST_TENSORS = 6, 40
+DRAWN = {  # what of the state each view depends on, beside the model
+    "sensitivity_map": {"recipe", "figure", "layer", "theme"},
+    "outlier_map": {"layer", "channels", "what", "sort", "theme"},
+    "what_helps": {"recipe", "layer", "channels", "transform", "theme"},
+    "channel_fan": {"layer", "channels", "what", "sort", "transform", "theme"},
+    "qsur_view": {"recipe", "layer", "transform", "part", "theme"},
+}
+AT_ONCE = ("sensitivity_map", "outlier_map")
+AFTERWARDS = 15  # milliseconds, in which the first pictures are written to the socket
+
+
+class ModelPage:
+    """The page of one session: an explorer, its controls, and its cards."""
+
+    def __init__(self, link: str = ""):
+        self.explorer = ModelExplorer()
+        self.explorer.problem = self.explorer.follow(link) if link else ""
+        self.cards = {name: Card(name) for name in VIEWS}
+        self.headline, self.findings, self.value = text(), pn.Column(margin=0), text()
+        self.code = code_card()
+        self.pictures = pn.Column(
+            self.cards["sensitivity_map"].column, self.cards["what_helps"].column,
+            self.cards["outlier_map"].column, self.value, self.cards["channel_fan"].column,
+            self.cards["qsur_view"].column, sizing_mode="stretch_width", visible=False,
+        )  # fmt: skip
+        self.controls = Controls(self.explorer)
+        self._document = pn.state.curdoc
+        self._waiting: set[str] = set()
+        self._asked = False
+        self._listen()
+        self.explorer.param.watch(self._changed, list(ModelExplorer.STATE))
+        if self._document is not None:
+            pn.state.onload(self.start)
+        else:
+            self.start()
+
+    def start(self) -> None:
+        """Open the model in the background, and draw when it is open."""
+        self.explorer.cancel()
+        self.pictures.visible = False
+        self._say(f"Opening {self.explorer.model} …")
+        name = self.explorer.model
+        threading.Thread(target=self._open, args=(name,), daemon=True).start()
+
+    def _open(self, name: str) -> None:
+        """Open a model, telling how far it is; what refuses to run has its tensors offered."""
+        try:
+            opened = self.explorer.open(
+                lambda line: self._later(lambda: self._say(f"{line[0].upper()}{line[1:]} …"))
+            )
+        except WorkbenchError as refusal:
+            words = str(refusal)
+            self._later(lambda: self._refused(name, words))
+            return
+        except Exception as failure:
+            words = f"{name} could not be opened: {type(failure).__name__}: {failure}"
+            self._later(lambda: self._say(words, "problem"))
+            raise
+        if self.explorer.model == name:
+            self._later(lambda: self._ready(opened))
+
+    def _ready(self, opened: Opened) -> None:
+        """Show the model that is open."""
+        self._findings(opened)
+        self.controls.follow()
+        with pn.io.hold():
+            self.draw(VIEWS)
+            self.pictures.visible = True
+        self._refine()
+
+    def _refused(self, name: str, words: str) -> None:
+        self._say(words, "problem", _tensor_links(name))
+
+    def _say(self, words: str, kind: str = "quiet", more: str = "") -> None:
+        role = ' role="alert"' if kind == "problem" else ' role="status"'
+        self.headline.object = f'<p class="{kind}"{role}>{html.escape(words)}</p>{more}'
+
+    def _findings(self, opened: Opened) -> None:
+        """Name the outliers that were found, each with a button that goes there."""
+        found = [one for one in opened.outliers if one.place == "input"][:MOST_FINDINGS]
+        rest = [one for one in opened.outliers if one.place == "residual"][:2]
+        rows = [pn.Row(self._look(one), text(_finding(one)), margin=0) for one in found]
+        rows += [pn.Row(text(_finding(one)), margin=(0, 0, 0, 66)) for one in rest]
+        head = "Outliers found in what the model read" if rows else "No outlier channel was found"
+        self.findings.objects = [text(f'<h2 class="view-title">{head}</h2>'), *rows]
+
+    def _look(self, one: Any) -> Any:
+        """A button that goes to a layer and its channel."""
+        button = pn.widgets.Button(
+            label="Look", width=56, height=26, margin=(1, 10, 1, 0), stylesheets=[SMALL]
+        )
+        button.on_click(
+            lambda _: self.explorer.set(layer=one.name, channels=(one.channel,), what="inputs")
+        )
+        return button
+
+    def draw(self, names: tuple[str, ...]) -> None:
+        """Draw these views of the present state, and the words around them."""
+        for name, view in self.explorer.figures(names).items():
+            self.cards[name].show(view)
+        explorer, opened = self.explorer, self.explorer.opened
+        alert = f'<p class="problem" role="alert">{html.escape(explorer.problem)}</p>'
+        self.headline.object = (
+            f'<div class="tensor">{html.escape(explorer.model)} · '
+            f"{html.escape(explorer.chosen_layer)}</div>"
+            f'<div class="quiet">{html.escape(opened.model.about)} · {html.escape(opened.about)} · '
+            "click a cell of the map to look at a layer, drag over its outliers to choose channels"
+            f"</div>{alert if explorer.problem else ''}"
+        )
+        value = explorer.value
+        self.value.object = "" if value is None else (
+            f'<p class="view-caption" style="margin: 0 0 14px"><b>The value</b> {html.escape(value.describe())} '
+            f'<a href="bit_editor{html.escape(value.link)}">See its bits</a></p>'
+        )  # fmt: skip
+        if not self.code.collapsed:
+            write_code(self.code, explorer)
+
+    def _changed(self, *events: Any) -> None:
+        """Redraw what a change touches: the maps at once, the rest when they are sent."""
+        names = {event.name for event in events}
+        if "model" in names:
+            self.start()
+            return
+        if not self.explorer.ready:
+            return
+        touched = [name for name in VIEWS if DRAWN[name] & names]
+        self.draw(tuple(name for name in AT_ONCE if name in touched))
+        self._waiting.update(name for name in touched if name not in AT_ONCE)
+        if not self._asked:
+            self._asked = True
+            self._later(self._follow, AFTERWARDS)
+
+    def _follow(self) -> None:
+        """Draw what waits, of several changes only the last, and put the state into the address."""
+        self._asked = False
+        names, self._waiting = tuple(n for n in VIEWS if n in self._waiting), set()
+        with pn.io.hold():
+            self.draw(names)
+        show_link(self.explorer)
+        self._refine()
+
+    def _refine(self) -> None:
+        """Measure what is not measured yet, drawn as it comes."""
+        self.explorer.refine(lambda names: self._later(lambda: self.draw(names)))
+
+    def _later(self, draw: Callable[[], None], delay: int = 0) -> None:
+        """Run `draw` in the session's own thread, `delay` ms from now."""
+        if self._document is None or self._document.session_context is None:
+            draw()
+        elif delay:
+            self._document.add_timeout_callback(draw, delay)
+        else:
+            self._document.add_next_tick_callback(draw)
+
+    def _listen(self) -> None:
+        """Clicks and brushes in one view change the selection of all."""
+        explorer, cards = self.explorer, self.cards
+        cards["sensitivity_map"].pane.clicked = lambda at: self._layer_clicked(at["customdata"])
+        cards["what_helps"].pane.clicked = lambda at: self._helper_clicked(at["customdata"])
+        cards["outlier_map"].pane.clicked = lambda at: explorer.look(str(at["y"]), str(at["x"]))
+        cards["outlier_map"].pane.brushed = lambda ends: explorer.brush(*map(float, ends))
+        self.code.param.watch(lambda _: write_code(self.code, explorer), "collapsed")
+
+    def _layer_clicked(self, data: Any) -> None:
+        if data:
+            self.explorer.set(layer=data[0])
+
+    def _helper_clicked(self, data: Any) -> None:
+        """Take the transform that was clicked."""
+        label = data[0] if data else ""
+        if label in self.explorer.param["transform"].objects:
+            self.explorer.set(transform=label)
+
+    def stop(self) -> None:
+        """Drop the background work of a session that has ended."""
+        self.explorer.cancel()
+
+
+def _finding(one: Any) -> str:
+    """What was found, where, and what to try."""
+    carried = f", carried over {one.carried} more blocks" if one.carried else ""
+    kind = "input" if one.place == "input" else "residual"
+    return (
+        f'<p class="quiet"><b>{html.escape(one.name)}</b>, {kind} channel <b>{one.channel}</b>: '
+        f"{one.ratio:,.0f} times the median channel, {html.escape(one.where)}{carried}</p>"
+    )
+
+
+def _tensor_links(name: str) -> str:
+    """Links to the tensors of a checkpoint that does not run, in the format explorer."""
+    try:
+        infos = [one for one in models.tensors(name).infos if len(one.shape) > 1]
+    except WorkbenchError:
+        return ""
+    rows = "".join(
+        f'<li><a href="format_explorer?source={quote(f"file:{name}#{one.name}")}">'
+        f"{html.escape(one.name)}</a> {' × '.join(map(str, one.shape))}</li>"
+        for one in infos[:MOST_TENSORS]
+    )
+    more = f"<p>and {len(infos) - MOST_TENSORS} more</p>" if len(infos) > MOST_TENSORS else ""
+    return f"<p>Its tensors can be looked at one by one:</p><ul>{rows}</ul>{more}" if rows else ""
+
+
+def build() -> Any:
+    """The page of a new session, from the address it was opened with."""
+    quicken()
+    page = ModelPage(link_of_page())
+    if pn.state.curdoc is not None:
+        pn.state.on_session_destroyed(lambda _: page.stop())
+    main = pn.Column(
+        page.headline, page.findings, page.pictures, page.code, sizing_mode="stretch_width"
+    )
+    return frame(TITLE, page.explorer.theme, main, [page.controls.column])
