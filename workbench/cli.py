@@ -309,6 +309,7 @@ def _add_bench(commands) -> None:
     packing = suites.add_parser("packing", help="codes of 1 to 8 bits packed and unpacked")
     packing.set_defaults(run=_bench_packing)
     solvers = suites.add_parser("solvers", help="GPTQ on large layers, beside a plain torch loop")
+    solvers.add_argument("--inputs", type=int, default=8192, help="rows that products are of")
     solvers.set_defaults(run=_bench_solvers)
     for suite, rounds in ((casts, 9), (packing, 9), (solvers, 2)):
         suite.add_argument("--rounds", type=int, default=rounds, help="samples of each candidate")
@@ -335,15 +336,22 @@ def _bench_packing(options: argparse.Namespace) -> None:
 def _bench_solvers(options: argparse.Namespace) -> None:
     from workbench.studies import bench_solvers
 
-    measured = bench_solvers.main(_rounds(options), options.json)
+    measured = bench_solvers.main(
+        _rounds(options), _positive(options, "inputs", 8192), options.json
+    )
     if options.json:
         _print_json(measured)
 
 
 def _rounds(options: argparse.Namespace) -> int:
-    if options.rounds < 1:
-        raise WorkbenchError(f"--rounds {options.rounds}", "nothing to measure", "write --rounds 9")
-    return options.rounds
+    return _positive(options, "rounds", 9)
+
+
+def _positive(options: argparse.Namespace, name: str, usual: int) -> int:
+    value = getattr(options, name)
+    if value < 1:
+        raise WorkbenchError(f"--{name} {value}", "nothing to measure", f"write --{name} {usual}")
+    return value
 
 
 def _add_doctor(commands) -> None:

@@ -119,14 +119,25 @@ CONTROLS = {
 
 @pytest.fixture
 def control_names(page) -> Callable[[], list[str]]:
-    """`control_names()` gives the names that a screen reader says of all controls, "" for none."""
+    """`control_names()` gives the names that a screen reader says of all controls, "" for none.
 
-    def named() -> list[str]:
-        nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    Controls that have just been drawn get theirs a moment later, for which it waits.
+    """
+    session = page.context.new_cdp_session(page)
+
+    def now() -> list[str]:
+        nodes = session.send("Accessibility.getFullAXTree")["nodes"]
         kinds = [node for node in nodes if node.get("role", {}).get("value") in CONTROLS]
         return [node.get("name", {}).get("value", "").strip() for node in kinds]
 
-    return named
+    def settled() -> list[str]:
+        for _ in range(50):
+            if "" not in (names := now()):
+                return names
+            page.wait_for_timeout(100)
+        return now()
+
+    return settled
 
 
 @pytest.fixture

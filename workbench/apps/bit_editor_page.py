@@ -14,7 +14,7 @@ import param
 
 from ..explorers.bit_descriptors import script, style_sheet
 from ..explorers.bit_editor import BitEditor
-from .page_style import CSS, DARK
+from .page_parts import frame, link_of_page, show_link
 from .panel_speed import quicken
 
 TITLE = "Bit-field editor"
@@ -69,19 +69,11 @@ class BitPage:
     def _address(self) -> None:
         """Put the newest state into the address."""
         self._asked = False
-        if pn.state.location is not None:
-            pn.state.location.search = self.editor.link()
+        show_link(self.editor)
 
 
-def build() -> pn.template.BootstrapTemplate:
+def build() -> Any:
     """The page of a new session, from the address it was opened with."""
     quicken()
-    location = pn.state.location
-    page = BitPage((location.search if location is not None else "") or "")
-    dark = page.editor.theme == "dark"
-    template = pn.template.BootstrapTemplate(
-        title=TITLE, theme="dark" if dark else "default", raw_css=[CSS + DARK if dark else CSS],
-        header_background="#1C2530", busy_indicator=None,
-    )  # fmt: skip
-    template.main.append(page.pane)
-    return template
+    page = BitPage(link_of_page())
+    return frame(TITLE, page.editor.theme, page.pane)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import panel as pn
@@ -22,9 +21,7 @@ from ..explorers.designer_words import (
     values_text,
 )
 from ..explorers.format_designer import KINDS, TOPS, FormatDesigner
-from .page_style import CARD
-
-WIDTH = 270
+from .page_parts import WIDTH, problem_line, put, reopen, say, typed
 
 
 class Controls:
@@ -33,9 +30,7 @@ class Controls:
     def __init__(self, designer: FormatDesigner):
         self.designer = designer
         self._quiet = False
-        self.problem = pn.pane.HTML(
-            "", stylesheets=[CARD], width=WIDTH, margin=(0, 10), visible=False
-        )
+        self.problem = problem_line()
         self.widgets = {**_tensor(), **_parts(), **_choices()}
         self.click = pn.widgets.Select(label=LABELS["click"], options=CLICKS, width=WIDTH)
         self.references = _references()
@@ -72,8 +67,8 @@ class Controls:
         if self._quiet:
             return
         self.say(self.designer.set(**{name: value}))
-        if name == "theme" and pn.state.location is not None:
-            pn.state.location.param.update(search=self.designer.link(), reload=True)
+        if name == "theme":
+            reopen(self.designer)
 
     def _beside(self) -> None:
         if not self._quiet:
@@ -82,8 +77,7 @@ class Controls:
 
     def say(self, refusal: str) -> None:
         """Show why a change was refused, or nothing."""
-        shown = f'<p class="problem" role="alert">{html.escape(refusal)}</p>' if refusal else ""
-        self.problem.param.update(object=shown, visible=bool(refusal))
+        say(self.problem, refusal)
 
     def follow(self) -> None:
         """Show the state in the widgets, and of the parts those that its kind has."""
@@ -92,9 +86,9 @@ class Controls:
         self._quiet = True
         try:
             for name, widget in self.widgets.items():
-                _put(widget, state[name])
+                put(widget, state[name])
             for widget, text in zip(self.references, [*state["schemes"], "", ""], strict=False):
-                _put(widget, text)
+                put(widget, text)
         finally:
             self._quiet = False
         shown = OF_KIND[state["kind"]]
@@ -107,7 +101,7 @@ class Controls:
 def _tensor() -> dict[str, Any]:
     """What is looked at, and what kind of format is designed."""
     return {
-        "source": _typed(LABELS["source"], tensors(), "weight:..., file:PATH#TENSOR ..."),
+        "source": typed(LABELS["source"], tensors(), "weight:..., file:PATH#TENSOR ..."),
         "kind": pn.widgets.Select(label=LABELS["kind"], options=list(KINDS), width=WIDTH),
     }
 
@@ -130,7 +124,7 @@ def _parts() -> dict[str, Any]:
             max_length=8192,
             **size,
         ),
-        "granularity": _typed(LABELS["granularity"], list(SHARED), "tensor, g32, g16*e4m3fn ..."),
+        "granularity": typed(LABELS["granularity"], list(SHARED), "tensor, g32, g16*e4m3fn ..."),
     }
 
 
@@ -145,17 +139,4 @@ def _choices() -> dict[str, Any]:
 
 def _references() -> list[Any]:
     """The fields of the schemes beside the design; an empty one is none."""
-    return [_typed(label, beside(), "nf4/g32 ...") for label in BESIDE]
-
-
-def _typed(label: str, options: list[str], placeholder: str) -> Any:
-    """A field that takes any text and offers some."""
-    return pn.widgets.AutocompleteInput(
-        label=label, options=options, placeholder=placeholder, restrict=False, min_characters=1,
-        case_sensitive=False, width=WIDTH,
-    )  # fmt: skip
-
-
-def _put(widget: Any, value: Any) -> None:
-    if widget.value != value:
-        widget.value = value
+    return [typed(label, beside(), "nf4/g32 ...") for label in BESIDE]

@@ -13,7 +13,17 @@ from ..explorers.format_explorer import MOST_SCHEMES, MOST_SHIFT, FormatExplorer
 from ..formats import ROUNDINGS
 from ..formats import names as format_names
 from ..schemes import names as scheme_names
-from .page_style import BAR, CARD
+from .page_parts import (
+    WIDTH,
+    code_card,
+    folded,
+    problem_line,
+    put,
+    reopen,
+    say,
+    text,
+    write_code,
+)
 
 KINDS = {
     "Weights of the reference model": "weight",
@@ -23,7 +33,6 @@ KINDS = {
 }
 COUNTS = {"65,536 values": 1 << 16, "1,048,576 values": 1 << 20, "16,777,216 values": 1 << 24}
 PLAIN = ("rounding", "axis", "window", "sort", "theme", "probe", "channel", "shift")
-WIDTH = 270
 
 
 class Controls:
@@ -33,13 +42,8 @@ class Controls:
         self.explorer = explorer
         self._quiet = False
         self._said = False  # whether a refusal is being said beside a control
-        self.headline = pn.pane.HTML("", stylesheets=[CARD], margin=0, sizing_mode="stretch_width")
-        self.code = pn.Card(
-            pn.pane.HTML("", stylesheets=[CARD], sizing_mode="stretch_width"),
-            title="Code and link that redo this", collapsed=True, sizing_mode="stretch_width",
-            header_background="transparent", active_header_background="transparent",
-            stylesheets=[BAR], margin=0,
-        )  # fmt: skip
+        self.headline = text()
+        self.code = code_card()
         self.column = pn.Column(
             *self._tensor(), *self._schemes(), *self._handle(), *self._design(),
             *self._choices(), *self._range(), width=WIDTH + 20,
@@ -57,7 +61,7 @@ class Controls:
             label="File, # and tensor", placeholder="/path/model.safetensors#tensor", width=WIDTH,
             visible=False,
         )  # fmt: skip
-        self.source_problem = _problem()
+        self.source_problem = problem_line()
         self.kind.param.watch(lambda event: self._kind_chosen(event.new), "value")
         for widget in (self.name, self.count, self.path):
             widget.param.watch(lambda _: self._source_chosen(), "value")
@@ -100,7 +104,7 @@ class Controls:
             )
             for i in range(MOST_SCHEMES)
         ]  # fmt: skip
-        self.scheme_problems = [_problem() for _ in self.schemes]
+        self.scheme_problems = [problem_line() for _ in self.schemes]
         rows: list[Any] = []
         for i, (widget, problem) in enumerate(zip(self.schemes, self.scheme_problems, strict=True)):
             widget.param.watch(lambda _, i=i: self._scheme_typed(i), "value")
@@ -132,18 +136,14 @@ class Controls:
         self.slot = pn.widgets.Select(
             label="Into", options={f"Scheme {i + 1}": i for i in range(MOST_SCHEMES)}, value=0
         )
-        self.design_problem = _problem()
+        self.design_problem = problem_line()
         widgets = [self.slot, self.exponent, self.mantissa, self.bias, self.signed, self.subnormals]
         for widget in widgets:
             widget.width = WIDTH - 20
         for widget in widgets[1:]:
             widget.param.watch(lambda _: self._designed(), "value")
-        box = pn.Card(
-            *widgets, self.design_problem, title="Design a float", collapsed=True, width=WIDTH,
-            header_background="transparent", active_header_background="transparent",
-            stylesheets=[BAR],
-        )  # fmt: skip
-        return [box]
+        parts = {"width": WIDTH, "margin": (5, 10), "sizing_mode": None}
+        return [folded("Design a float", *widgets, self.design_problem, **parts)]
 
     def _designed(self) -> None:
         """Put the designed float into its line."""
@@ -153,7 +153,7 @@ class Controls:
                 self.subnormals.value,
             )  # fmt: skip
         except ValueError as refusal:
-            _say(self.design_problem, str(refusal))
+            say(self.design_problem, str(refusal))
             return
         schemes = list(self.explorer.schemes)
         slot = min(self.slot.value, len(schemes))
@@ -188,7 +188,7 @@ class Controls:
         self.probe = pn.widgets.FloatInput(label="Mark value", **number)
         self.channel = pn.widgets.IntInput(label="Channel", **number)
         self.clear = pn.widgets.Button(label="Clear the selection", width=WIDTH)
-        self.range_problem = _problem()
+        self.range_problem = problem_line()
         for widget in (self.low, self.high):
             widget.param.watch(lambda _: self._range_typed(), "value")
         for name in ("probe", "channel"):
@@ -212,8 +212,7 @@ class Controls:
         if self._quiet:
             return
         self.explorer.set(theme=theme)
-        if pn.state.location is not None:
-            pn.state.location.param.update(search=self.explorer.link(), reload=True)
+        reopen(self.explorer)
 
     def _plain(self, name: str, value: Any, problem: Any = None) -> None:
         if not self._quiet:
@@ -225,10 +224,9 @@ class Controls:
         refusal = self.explorer.set(**changes)
         for line in (self.source_problem, *self.scheme_problems, self.design_problem,
                      self.range_problem):  # fmt: skip
-            if line.object:
-                _say(line, "")
+            say(line, "")
         if problem is not None:
-            _say(problem, refusal)
+            say(problem, refusal)
 
     def follow(self) -> None:
         """Show the state in the widgets, the heading, and the code."""
@@ -239,21 +237,12 @@ class Controls:
             if not self.explorer.problem:
                 texts = [*state["schemes"], *[""] * MOST_SCHEMES]
                 for widget, text in zip(self.schemes, texts, strict=False):
-                    _put(widget, text)
-            for name in (
-                "rounding",
-                "axis",
-                "window",
-                "sort",
-                "theme",
-                "probe",
-                "channel",
-                "shift",
-            ):
-                _put(getattr(self, name), state[name])
+                    put(widget, text)
+            for name in PLAIN:
+                put(getattr(self, name), state[name])
             low, high = state["selection"] or (None, None)
-            _put(self.low, low)
-            _put(self.high, high)
+            put(self.low, low)
+            put(self.high, high)
         finally:
             self._quiet = False
         shape = " × ".join(f"{n:,}" for n in tensor.shape) or "one value"
@@ -269,9 +258,7 @@ class Controls:
     def _write_code(self) -> None:
         """The code and the link, while they are open."""
         if not self.code.collapsed:
-            code = html.escape(self.explorer.code())
-            link = html.escape(self.explorer.link() or "?")
-            self.code[0].object = f"<pre>{code}</pre><p>Link: <code>{link}</code></p>"
+            write_code(self.code, self.explorer)
 
     def _follow_source(self, source: str) -> None:
         kind, _, rest = source.partition(":")
@@ -281,26 +268,11 @@ class Controls:
             self.kind.value = kind
             self._offer(kind)
         if kind == "file":
-            _put(self.path, rest)
+            put(self.path, rest)
         elif kind == "synthetic":
             name, count, _ = rest.split(",")
-            _put(self.name, name)
+            put(self.name, name)
             if int(count) in COUNTS.values():
-                _put(self.count, int(count))
+                put(self.count, int(count))
         else:
-            _put(self.name, rest)
-
-
-def _problem() -> Any:
-    """A line for a refusal, read out by screen readers when it appears."""
-    return pn.pane.HTML("", stylesheets=[CARD], width=WIDTH, margin=(0, 10), visible=False)
-
-
-def _say(line: Any, text: str) -> None:
-    shown = f'<p class="problem" role="alert">{html.escape(text)}</p>' if text else ""
-    line.param.update(object=shown, visible=bool(text))
-
-
-def _put(widget: Any, value: Any) -> None:
-    if widget.value != value:
-        widget.value = value
+            put(self.name, rest)

@@ -6,7 +6,6 @@ what is seen.
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import panel as pn
@@ -17,7 +16,8 @@ from ..explorers.format_designer import FormatDesigner
 from ..views.browser import copy_script
 from .designer_controls import Controls
 from .format_page import Card, FiguresCard
-from .page_style import BAR, CARD, CSS, DARK, SMALL
+from .page_parts import code_card, frame, link_of_page, show_link, text, write_code
+from .page_style import SMALL
 from .panel_speed import quicken
 
 TITLE = "Format designer"
@@ -31,19 +31,12 @@ class DesignerPage:
         self.designer = FormatDesigner()
         self.designer.problem = self.designer.follow(link) if link else ""
         self.controls = Controls(self.designer)
-        self.headline = pn.pane.HTML(
-            "", stylesheets=[CARD, HEADLINE_STYLE], margin=0, sizing_mode="stretch_width"
-        )
+        self.headline = text(stylesheets=[HEADLINE_STYLE])
         self.spec, self.copy = _spec_field()
         self.spec.param.watch(lambda _: self._show_spec(), "value")
         self.grid, self.table = Card("value_grid"), FiguresCard("metrics_table")
         self.grid.pane.clicked = self._clicked
-        self.code = pn.Card(
-            pn.pane.HTML("", stylesheets=[CARD], sizing_mode="stretch_width"),
-            title="Code and link that redo this", collapsed=True, sizing_mode="stretch_width",
-            header_background="transparent", active_header_background="transparent",
-            stylesheets=[BAR], margin=0,
-        )  # fmt: skip
+        self.code = code_card()
         self.designer.param.watch(self._changed, list(FormatDesigner.STATE))
         self.draw()
 
@@ -51,8 +44,7 @@ class DesignerPage:
         """Draw the new state, all at once, and put it into the address."""
         with pn.io.hold():
             self.draw()
-        if pn.state.location is not None:
-            pn.state.location.search = self.designer.link()
+        show_link(self.designer)
 
     def draw(self) -> None:
         """Grid, figures, spec string and code of the present state."""
@@ -61,8 +53,7 @@ class DesignerPage:
         self.table.show(views["metrics_table"])
         self._show_spec()
         self.headline.object = headline(self.designer)
-        code, link = html.escape(self.designer.code()), html.escape(self.designer.link() or "?")
-        self.code[0].object = f"<pre>{code}</pre><p>Link: <code>{link}</code></p>"
+        write_code(self.code, self.designer)
 
     def _show_spec(self) -> None:
         """The spec string; what is typed over it is put back."""
@@ -86,21 +77,12 @@ def _spec_field() -> tuple[Any, Any]:
     return field, button
 
 
-def build() -> pn.template.BootstrapTemplate:
+def build() -> Any:
     """The page of a new session, from the address it was opened with."""
     quicken()
-    location = pn.state.location
-    page = DesignerPage((location.search if location is not None else "") or "")
-    dark = page.designer.theme == "dark"
-    template = pn.template.BootstrapTemplate(
-        title=TITLE, theme="dark" if dark else "default", sidebar_width=310,
-        raw_css=[CSS + DARK if dark else CSS], header_background="#1C2530", busy_indicator=None,
+    page = DesignerPage(link_of_page())
+    main = pn.Column(
+        page.headline, pn.Row(page.spec, page.copy, sizing_mode="stretch_width"),
+        page.grid.column, page.table.column, page.code, sizing_mode="stretch_width",
     )  # fmt: skip
-    template.sidebar.append(page.controls.column)
-    template.main.append(
-        pn.Column(
-            page.headline, pn.Row(page.spec, page.copy, sizing_mode="stretch_width"),
-            page.grid.column, page.table.column, page.code, sizing_mode="stretch_width",
-        )
-    )  # fmt: skip
-    return template
+    return frame(TITLE, page.designer.theme, main, [page.controls.column])

@@ -15,7 +15,8 @@ from ..explorers.format_explorer import FormatExplorer
 from ..explorers.touched import touched
 from ..views.view import View
 from .format_controls import Controls
-from .page_style import BAR, CARD, CSS, DARK, SMALL
+from .page_parts import folded, frame, link_of_page, show_link, text
+from .page_style import SMALL
 from .panel_speed import quicken
 from .plotly_pane import PlotlyPane
 
@@ -30,16 +31,12 @@ class Card:
 
     def __init__(self, name: str):
         self.pane = PlotlyPane(sizing_mode="stretch_width", margin=0)
-        self.table = _text()
+        self.table = text()
         self.download = pn.widgets.FileDownload(
             callback=self._csv, filename=f"{name}.csv", label="CSV",
             height=28, width=80, margin=(4, 0), stylesheets=[SMALL],
         )  # fmt: skip
-        self.twin = pn.Card(
-            pn.Row(self.download), self.table, title="Table and CSV", collapsed=True,
-            sizing_mode="stretch_width", margin=(2, 0), stylesheets=[BAR],
-            header_background="transparent", active_header_background="transparent",
-        )  # fmt: skip
+        self.twin = folded("Table and CSV", pn.Row(self.download), self.table, margin=(2, 0))
         self.twin.param.watch(lambda _: self._fill(), "collapsed")
         self.view: View | None = None
         self.column = pn.Column(
@@ -62,10 +59,6 @@ class Card:
         return io.StringIO(self.view.csv() if self.view else "")
 
 
-def _text() -> Any:
-    return pn.pane.HTML("", stylesheets=[CARD], margin=0, sizing_mode="stretch_width")
-
-
 class FiguresCard(Card):
     """The table of figures, open, with its picture beside it where there is room."""
 
@@ -73,7 +66,7 @@ class FiguresCard(Card):
         super().__init__(name)
         self.twin.collapsed = False
         self.pane.param.update(sizing_mode="stretch_width", min_width=420, bare=True)
-        self.heading, self.caption = _text(), _text()
+        self.heading, self.caption = text(), text()
         self.column.objects = [
             self.heading,
             pn.FlexBox(
@@ -139,8 +132,7 @@ class FormatPage:
         names, self._waiting = tuple(n for n in NAMES if n in self._waiting), set()
         with pn.io.hold():
             self.draw(names)
-        if pn.state.location is not None:
-            pn.state.location.search = self.explorer.link()
+        show_link(self.explorer)
         self._refine()
 
     def _refine(self) -> None:
@@ -180,23 +172,13 @@ class FormatPage:
         self.explorer.cancel()
 
 
-def build() -> pn.template.BootstrapTemplate:
+def build() -> Any:
     """The page of a new session, from the address it was opened with."""
     quicken()
-    location = pn.state.location
-    link = location.search if location is not None else ""
-    page = FormatPage(link or "")
-    dark = page.explorer.theme == "dark"
-    template = pn.template.BootstrapTemplate(
-        title=TITLE, theme="dark" if dark else "default", sidebar_width=310,
-        raw_css=[CSS + DARK if dark else CSS],
-        header_background="#1C2530", busy_indicator=None,
-    )  # fmt: skip
-    template.sidebar.append(page.controls.column)
-    template.main.append(_main(page))
+    page = FormatPage(link_of_page())
     if pn.state.curdoc is not None:
         pn.state.on_session_destroyed(lambda _: page.stop())
-    return template
+    return frame(TITLE, page.explorer.theme, _main(page), [page.controls.column])
 
 
 def _main(page: FormatPage) -> pn.Column:

@@ -10,7 +10,7 @@ from ..explorers.layer_variants import TRANSFORMS
 from ..explorers.model_explorer import ModelExplorer
 from ..explorers.model_findings import FIGURES
 from ..models import available
-from .page_parts import WIDTH, problem_line, put, reopen, say, text
+from .page_parts import WIDTH, problem_line, put, reopen, say, text, typed
 
 RECIPES = (
     "w=int4/g32 a=int8/token", "w=int4/g32 a=int4/token", "w=int8/channel a=int8/tensor",
@@ -87,13 +87,13 @@ def _model() -> dict[str, Any]:
     """What is opened."""
     here = [row["name"] for row in available() if not row["state"].startswith("not")]
     runs = [name for name in here if name != "efficientnet-lite0"]
-    return {"model": _typed("Model, or the path of one", runs, "reference, /path/to/folder ...")}
+    return {"model": typed("Model, or the path of one", runs, "reference, /path/to/folder ...")}
 
 
 def _recipe() -> dict[str, Any]:
     """How layers are quantized, and what is tried."""
     return {
-        "recipe": _typed("Recipe of every layer", list(RECIPES), "w=int4/g32 a=int8/token ..."),
+        "recipe": typed("Recipe of every layer", list(RECIPES), "w=int4/g32 a=int8/token ..."),
         "figure": pn.widgets.Select(
             label="The map shows", options={text: name for name, text in FIGURES.items()},
             width=WIDTH,
@@ -129,11 +129,3 @@ def _layer() -> dict[str, Any]:
 def _drawing() -> dict[str, Any]:
     half = {"width": WIDTH // 2 - 8}
     return {"theme": pn.widgets.Select(label="Theme", options=["light", "dark"], **half)}
-
-
-def _typed(label: str, known: list[str], hint: str) -> Any:
-    """A line of text that offers what is known."""
-    return pn.widgets.AutocompleteInput(
-        label=label, options=known, restrict=False, min_characters=0, case_sensitive=False,
-        placeholder=hint, width=WIDTH,
-    )  # fmt: skip

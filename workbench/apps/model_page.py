@@ -15,6 +15,7 @@ import panel as pn
 
 from .. import models
 from ..errors import WorkbenchError
+from ..explorers.layer_value import LayerValue
 from ..explorers.model_explorer import VIEWS, ModelExplorer
 from ..explorers.opened_model import Opened
 from .format_page import Card
@@ -125,6 +126,10 @@ class ModelPage:
         """Draw these views of the present state, and the words around them."""
         for name, view in self.explorer.figures(names).items():
             self.cards[name].show(view)
+        self._words()
+
+    def _words(self) -> None:
+        """The heading, the line on the chosen value, and the code while it is open."""
         explorer, opened = self.explorer, self.explorer.opened
         alert = f'<p class="problem" role="alert">{html.escape(explorer.problem)}</p>'
         self.headline.object = (
@@ -135,10 +140,7 @@ class ModelPage:
             f"</div>{alert if explorer.problem else ''}"
         )
         value = explorer.value
-        self.value.object = "" if value is None else (
-            f'<p class="view-caption" style="margin: 0 0 14px"><b>The value</b> {html.escape(value.describe())} '
-            f'<a href="bit_editor{html.escape(value.link)}">See its bits</a></p>'
-        )  # fmt: skip
+        self.value.object = "" if value is None else _value(value)
         if not self.code.collapsed:
             write_code(self.code, explorer)
 
@@ -201,6 +203,15 @@ class ModelPage:
     def stop(self) -> None:
         """Drop the background work of a session that has ended."""
         self.explorer.cancel()
+
+
+def _value(value: LayerValue) -> str:
+    """A value in words, with a link to its bits."""
+    return (
+        f'<p class="view-caption" style="margin: 0 0 14px"><b>The value</b> '
+        f"{html.escape(value.describe())} "
+        f'<a href="bit_editor{html.escape(value.link)}">See its bits</a></p>'
+    )
 
 
 def _finding(one: Any) -> str:

@@ -38,6 +38,14 @@ def put(widget: Any, value: Any) -> None:
         widget.value = value
 
 
+def typed(label: str, known: Sequence[str], hint: str) -> Any:
+    """A field that takes any text and offers some."""
+    return pn.widgets.AutocompleteInput(
+        label=label, options=list(known), placeholder=hint, restrict=False, min_characters=1,
+        case_sensitive=False, width=WIDTH,
+    )  # fmt: skip
+
+
 def folded(title: str, *inside: Any, **params: Any) -> Any:
     """A card that opens with a click on its title."""
     return pn.Card(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from threading import Lock
 
@@ -89,37 +89,64 @@ def over_chunks(work: Callable[[int, int], object], size: int, values_each: int 
     return list(_pool(count).map(lambda span: work(*span), parts))
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Have NumPy and SciPy multiply matrices on one thread each: the same sums on any machine.
+class _Limited:
+    """A library on one thread while anybody is inside; the last one out gives the threads back."""
 
-    Threads of our own may be inside at the same time; the last one out gives the threads back.
+    def __init__(self, limit: Callable[[], Callable[[], object]]) -> None:
+        self.limit, self.lock, self.inside = limit, Lock(), 0
+        self.give_back: Callable[[], object] = lambda: None
+
+    @contextmanager
+    def inside_it(self) -> Iterator[None]:
+        """Enter, and leave again."""
+        with self.lock:
+            if self.inside == 0:
+                self.give_back = self.limit()
+            self.inside += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.inside -= 1
+                if self.inside == 0:
+                    self.give_back()
+
+
+def _limit_blas() -> Callable[[], object]:
+    return _controller().limit(limits=1, user_api="blas").restore_original_limits
+
+
+def _limit_torch() -> Callable[[], object]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    return lambda: torch.set_num_threads(before)
+
+
+_blas, _torch = _Limited(_limit_blas), _Limited(_limit_torch)
+
+
+def one_blas_thread() -> AbstractContextManager[None]:
+    """Have NumPy and SciPy multiply matrices on one thread each: the same sums on any machine.
 
     Example:
         >>> with one_blas_thread():
         ...     total = sum([1.0])
     """
-    with _blas.lock:
-        if _blas.inside == 0:
-            _blas.limits = _controller().limit(limits=1, user_api="blas")
-        _blas.inside += 1
-    try:
-        yield
-    finally:
-        with _blas.lock:
-            _blas.inside -= 1
-            if _blas.inside == 0:
-                _blas.limits.restore_original_limits()
+    return _blas.inside_it()
 
 
-class _Blas:
-    """How many are inside `one_blas_thread`, and what the last one gives back."""
+def one_torch_thread() -> AbstractContextManager[None]:
+    """Have torch compute on one thread: sums of products then have one order on any machine.
 
-    def __init__(self) -> None:
-        self.lock, self.inside, self.limits = Lock(), 0, None
-
-
-_blas = _Blas()
+    Example:
+        >>> import torch
+        >>> with one_torch_thread():
+        ...     torch.get_num_threads()
+        1
+    """
+    return _torch.inside_it()
 
 
 @lru_cache(maxsize=1)

@@ -106,20 +106,19 @@ def quantize(
         5.0
     """
     model, recipe = _model(model), Recipe.of(recipe)
-    calibrations = _calibrations(model, recipe, data, tokens, window)
-    work = _Work(replace(model, module=copy.deepcopy(model.module)), recipe, calibrations)
-    work.rewrite()
-    work.prove(model)
-    again = recipe.prefix and not isinstance(data, Calibrations | None)
-    if recipe.prefix and not again:
+    if recipe.prefix and isinstance(data, Calibrations | None):
         raise WorkbenchError(
             "prefix", "each block is calibrated anew, which takes the text itself",
             "pass text, bytes or token numbers",
         )  # fmt: skip
+    calibrations = _calibrations(model, recipe, data, tokens, window)
+    work = _Work(replace(model, module=copy.deepcopy(model.module)), recipe, calibrations)
+    work.rewrite()
+    work.prove(model)
     for done, name in enumerate(work.order):
         if stop():
             raise WorkbenchError(f"{done} of {len(work.order)} layers", "it was stopped", "go on")
-        if again and work.opens_block(name):
+        if recipe.prefix and work.opens_block(name):
             work.calibrate_block(name, data, tokens, window)
         work.solve(name)
         progress(done + 1, len(work.order))

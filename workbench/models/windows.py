@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from workbench.kernels.threads import thread_count
+from workbench.kernels.threads import one_torch_thread, thread_count
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,7 +43,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
     """
     workers, rest = thread_count(), iter(items)
     with (
-        one_thread(),
+        one_torch_thread(),
         ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
         waiting = [pool.submit(work, item) for item in islice(rest, workers)]
@@ -52,14 +51,3 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
             result = waiting.pop(0).result()
             waiting += [pool.submit(work, item) for item in islice(rest, 1)]
             yield result
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Have torch compute on one thread while the context is open."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

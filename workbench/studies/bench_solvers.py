@@ -98,7 +98,9 @@ def plain_loop(weight: np.ndarray, gram: np.ndarray, damp: float = 0.01) -> Any:
     return out.numpy()
 
 
-def main(rounds: int = 2, json: bool = False) -> dict:
+def main(rounds: int = 2, inputs: int = ROWS, json: bool = False) -> dict:
     """The command `workbench bench solvers`: prints the table, or nothing where JSON is wanted."""
-    results: list[Result] = measure_all(rows(), rounds, (lambda line: None) if json else print)
+    results: list[Result] = measure_all(
+        rows(count=inputs), rounds, (lambda line: None) if json else print
+    )
     return as_json(results)

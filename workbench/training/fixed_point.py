@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..errors import WorkbenchError
 from ..formats import IntegerFormat
 from ..kernels import arrays
-from .loop import one_thread
+from ..kernels.threads import one_torch_thread
 from .straight_through import straight_through
 
 
@@ -119,7 +119,7 @@ def fit_fraction(
     fraction = torch.tensor(float(first), requires_grad=True)
     optimizer = torch.optim.Adam([fraction], lr=rate)
     errors: dict[int, float] = {}
-    with one_thread():
+    with one_torch_thread():
         for _ in range(steps):
             loss = (fixed_point(values, fraction, width) - values).square().mean()
             errors[round(fraction.item())] = loss.item()

@@ -6,8 +6,7 @@ What a run gives depends on its seed alone: one thread, and random numbers of it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import WorkbenchError
+from ..kernels.threads import one_torch_thread
 from .replicas import SideBySide
 
 LARGEST_NORM = 1.0
@@ -33,23 +33,6 @@ class Score:
 
     loss: float
     accuracy: float
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on a single thread: sums of small products then have one order, whatever the machine.
-
-    Example:
-        >>> with one_thread():
-        ...     torch.get_num_threads()
-        1
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def adamw(parameters: Any, rate: float) -> torch.optim.Optimizer:
@@ -102,7 +85,7 @@ def train(
         >>> losses[-1] < losses[0]
         True
     """
-    with one_thread(), torch.random.fork_rng(devices=[]):
+    with one_torch_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         batches = iter(data)
         first = next(batches, None)
@@ -183,7 +166,7 @@ def score(model: nn.Module, x: Tensor, y: Tensor) -> Any:
         0.6666666865348816
     """
     was = model.training
-    with one_thread():
+    with one_torch_thread():
         logits = model.eval()(x)
     model.train(was)
     scores = [_score(part, y) for part in (logits if logits.ndim == 3 else logits[None])]
