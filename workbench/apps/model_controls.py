@@ -70,7 +70,8 @@ class Controls:
         try:
             if explorer.ready:
                 state["layer"] = explorer.chosen_layer
-                self.widgets["layer"].options = explorer.opened.layers
+                if self.widgets["layer"].options != explorer.opened.layers:
+                    self.widgets["layer"].options = explorer.opened.layers
             else:
                 state["layer"] = None
             for name, widget in self.widgets.items():

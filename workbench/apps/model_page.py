@@ -33,7 +33,7 @@ DRAWN = {  # what of the state each view depends on, beside the model
     "channel_fan": {"layer", "channels", "what", "sort", "transform", "theme"},
     "qsur_view": {"recipe", "layer", "transform", "part", "theme"},
 }
-AT_ONCE = ("sensitivity_map", "outlier_map")
+AT_ONCE = ("outlier_map",)  # what is looked at when a layer is chosen
 AFTERWARDS = 15  # milliseconds, in which the first pictures are written to the socket
 
 
@@ -145,7 +145,7 @@ class ModelPage:
             write_code(self.code, explorer)
 
     def _changed(self, *events: Any) -> None:
-        """Redraw what a change touches: the maps at once, the rest when they are sent."""
+        """Redraw what a change touches: the layer's map at once, the rest when that is sent."""
         names = {event.name for event in events}
         if "model" in names:
             self.start()
