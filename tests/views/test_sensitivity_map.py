@@ -195,3 +195,15 @@ def test_what_does_not_fit_is_refused():
         Sensitivity(("int4",), ("0", "1"), ("q",), (("a",), ("b",)), np.zeros((1, 1, 1)))
     with pytest.raises(WorkbenchError, match="write 'high'"):
         Sensitivity.of([], worse="big")
+
+
+def test_layers_of_one_block_with_one_last_name_have_cells_of_their_own():
+    names = [
+        f"encoder.layer.{i}.{kind}"
+        for i in (0, 1)
+        for kind in ("attention.output.dense", "intermediate.dense", "output.dense", "query")
+    ]
+    rows = [{"scheme": "int4", "layer": name, "isolated": float(i)} for i, name in enumerate(names)]
+    found = Sensitivity.of(rows)
+    assert set(found.kinds) == {"attention.output", "intermediate", "output", "query"}
+    assert {name for line in found.names for name in line} == set(names)

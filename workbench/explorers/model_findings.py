@@ -97,19 +97,19 @@ class Findings:
     def layer_work(
         self, layer: str, tried: Sequence[tuple[str, str]], transform: str, text: str
     ) -> Work:
-        """Measure recipes on a layer, then the utilisation, then what the model loses."""
+        """Measure recipes on a layer, then what the model loses, then the way of the utilisation."""
         for label, one in tried:
             if (layer, one) not in self._variants:
                 found = layer_variants.measured(self.model, layer, label, one)
                 self._variants[layer, one] = found
                 yield ("what_helps",)
-        if (layer, transform, text) not in self._paths:
-            self._paths[layer, transform, text] = self._path(layer, transform, text)
-            yield ("qsur_view",)
         for _, one in tried:
             if (layer, one) not in self._costs and not self._variants[layer, one].refused:
                 self._costs[layer, one] = layer_variants.cost(self.model, layer, one)
                 yield ("what_helps",)
+        if (layer, transform, text) not in self._paths:
+            self._paths[layer, transform, text] = self._path(layer, transform, text)
+            yield ("qsur_view",)
 
     def _path(self, layer: str, transform: str, text: str) -> QsurPath | str:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,7 +80,7 @@ class Sensitivity:
             (('0', '1'), ('q',), [-20.0, -21.0])
         """
         records = list(records)
-        places = {row["layer"]: place_of(row["layer"]) for row in records}
+        places = _places(dict.fromkeys(row["layer"] for row in records))
         blocks = sorted({block for block, _ in places.values()}, key=_depth)
         kinds = sorted(dict.fromkeys(kind for _, kind in places.values()), key=_rank)
         schemes = list(dict.fromkeys(row["scheme"] for row in records))
@@ -155,6 +156,23 @@ def place_of(layer: str) -> tuple[str, str]:
     kind = name.rpartition(".")[2].removesuffix("_proj")
     number = re.search(r"(?:^|\.)(\d+)\.", name)
     return (number[1], kind) if number else (OTHERS, name)
+
+
+def _places(layers: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Block and kind of each layer; kinds that two layers of one block share are told apart."""
+    places = {layer: place_of(layer) for layer in layers}
+    seen = Counter(places.values())
+    shared = {kind for (_, kind), count in seen.items() if count > 1}
+    return {
+        layer: (block, _tail(layer) if kind in shared else kind)
+        for layer, (block, kind) in places.items()
+    }
+
+
+def _tail(layer: str) -> str:
+    """What follows the block's number, without endings that say nothing."""
+    found = re.search(r"(?:^|\.)\d+\.(.+)$", layer.removesuffix(".weight"))
+    return (found[1] if found else layer).removesuffix(".dense").removesuffix("_proj")
 
 
 def _depth(block: str) -> tuple[bool, int]:
