@@ -69,12 +69,12 @@ def readme_tables():
         cells = [cell.strip(" `") for cell in line.strip("|").split("|")]
         if line.startswith("**"):
             rows = found.setdefault(line.split("**")[1], {})
-        elif len(cells) in (4, 6) and "(" in cells[-2]:
+        elif len(cells) in (4, 6) and "(" in cells[-2] and cells[0] != "float":
             rows[cells[0]] = float(cells[-2].partition("(")[0])
     return found
 
 
-@pytest.mark.parametrize("name", ["reference", "reference-twin"])
+@pytest.mark.parametrize("name", ["reference", "reference-twin", "smollm2"])
 def test_the_readme_has_every_recipe_and_bits_help(name):
     kl = readme_tables()[name]
     assert set(kl) == set(RECIPES)
@@ -87,3 +87,10 @@ def test_the_readme_shows_what_the_twin_is_for():
     plain = kl["w=int8/channel a=int8/tensor"]
     assert kl["smooth w=int8/channel a=int8/tensor"] < 0.1 * plain
     assert kl["w=int8/channel a=int8/token outlier_columns"] < 0.1 * plain
+
+
+def test_the_readme_has_the_encoder_too():
+    cosine = readme_tables()["minilm"]
+    assert set(cosine) == set(RECIPES)
+    assert cosine["w=int8/channel"] > cosine["w=int4/g32 gptq"] > cosine["w=int4/g32"]
+    assert cosine["hadamard w=int4/g32 a=int4/token"] > cosine["w=int4/g32 a=int4/token"]
