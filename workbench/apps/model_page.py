@@ -15,6 +15,7 @@ import panel as pn
 
 from .. import models
 from ..errors import WorkbenchError
+from ..explorers.background import step_back
 from ..explorers.layer_value import LayerValue
 from ..explorers.model_explorer import VIEWS, ModelExplorer
 from ..explorers.opened_model import Opened
@@ -72,6 +73,7 @@ class ModelPage:
 
     def _open(self, name: str) -> None:
         """Open a model, telling how far it is; what refuses to run has its tensors offered."""
+        step_back()
         try:
             opened = self.explorer.open(
                 lambda line: self._later(lambda: self._say(f"{line[0].upper()}{line[1:]} …"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
+
+BEHIND = 10  # niceness of a thread that works behind the pictures
 
 
 class Newest:
@@ -60,6 +64,7 @@ class Newest:
         return self._idle.wait(seconds)
 
     def _serve(self, turn: int, work: Callable, done: Callable, delay: float) -> None:
+        step_back()
         pause = threading.Event()
         if delay:
             pause.wait(delay)
@@ -77,3 +82,12 @@ class Newest:
             with self._lock:
                 if self._turn == turn:
                     self._idle.set()
+
+
+def step_back() -> None:
+    """Let all other threads go before this one, and those that it starts, where Linux can.
+
+    What is drawn for a click then does not wait for what is measured behind it.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BEHIND)

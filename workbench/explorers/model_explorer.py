@@ -29,7 +29,7 @@ from ..views.what_helps import Variant, what_helps
 from . import layer_variants as variants
 from .background import Newest
 from .layer_value import LayerValue, check_place, value_at
-from .model_findings import FIGURES, Findings, raised, walk
+from .model_findings import FIGURES, MANY, OFTEN, RARELY, Findings, raised, walk
 from .opened_model import Opened, check_name, fan, matrix, opened, pyramid
 from .state import State
 
@@ -301,7 +301,8 @@ class ModelExplorer(State):
         self._layer.run(lambda stop: walk(layer, stop, done), raised)
         if not findings.filled(self.recipe, self.figure):
             work = findings.map_work(self.recipe, self.figure)
-            self._map.run(lambda stop: walk(work, stop, done, self._layer), raised)
+            often = RARELY if len(findings.model.layers) > MANY else OFTEN
+            self._map.run(lambda stop: walk(work, stop, done, self._layer, often), raised)
 
     def _layer_work(self) -> Iterator[tuple[str, ...]]:
         layer, tried = self.chosen_layer, self._tried()

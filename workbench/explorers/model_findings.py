@@ -23,7 +23,8 @@ from .opened_model import RUNNING, Opened
 
 FIGURES = {"error": "SQNR of its outputs", "loss": "what the model loses"}
 ADDED_UP = 256  # on which the errors of all layers add up
-OFTEN = 0.5  # seconds between two drawings of one view
+OFTEN, RARELY = 0.5, 3.0  # seconds between two drawings of one view, of a map of many layers
+MANY = 64
 
 Work = Iterator[tuple[str, ...]]
 
@@ -97,7 +98,7 @@ class Findings:
     def layer_work(
         self, layer: str, tried: Sequence[tuple[str, str]], transform: str, text: str
     ) -> Work:
-        """Measure recipes on a layer, then what the model loses, then the way of the utilisation."""
+        """Measure recipes on a layer, then what the model loses, then the utilisation."""
         for label, one in tried:
             if (layer, one) not in self._variants:
                 found = layer_variants.measured(self.model, layer, label, one)
@@ -155,6 +156,7 @@ def walk(
     stop: Callable[[], bool],
     done: Callable[[tuple[str, ...]], None],
     first: Newest | None = None,
+    often: float = OFTEN,
 ) -> None:
     """Do work to its end, or until `stop` says so, and tell `done` what has changed, not too often.
 
@@ -163,16 +165,17 @@ def walk(
         stop: asked between two steps.
         done: gets names.
         first: other work that goes before every step.
+        often: seconds between two times that `done` is told.
     """
     waiting: dict[str, None] = {}
-    told = -OFTEN
+    told = -often
     for names in work:
         waiting.update(dict.fromkeys(names))
         if first is not None:
             first.wait(600)
         if stop():
             return
-        if time.monotonic() - told > OFTEN:
+        if time.monotonic() - told > often:
             done(tuple(waiting))
             told = time.monotonic()
             waiting.clear()
