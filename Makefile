@@ -34,7 +34,7 @@ serve: $(LAB_READY)
 	@$(BIN)/workbench serve $(SERVER_OPTIONS)
 
 test: $(TEST_READY)
-	@$(BIN)/python -m pytest -q $(PYTEST)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(PYTEST)
 
 bench: $(BENCH_READY)
 	@$(BIN)/workbench bench casts

@@ -18,6 +18,7 @@ from workbench.views.style import contrast, theme
 
 E2M1 = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
 FUNCTIONS = [name for name, exercise in EXERCISES.items() if exercise.kind == "function"]
+ON_FORMATS = [name for name, exercise in EXERCISES.items() if exercise.kind != "array"]
 
 
 def decode(code, bias=7, subnormals=True, nan=True):
@@ -99,11 +100,11 @@ WRONG = {
 }  # fmt: skip
 
 
-def test_every_exercise_has_a_right_answer_here():
-    assert set(RIGHT) == set(EXERCISES)
+def test_every_exercise_on_formats_has_a_right_answer_here():
+    assert set(RIGHT) == set(ON_FORMATS)
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", ON_FORMATS)
 def test_a_right_answer_passes(name):
     result = check(name, RIGHT[name])
     assert result.passed
@@ -204,7 +205,7 @@ def test_double_rounding_that_makes_no_difference_shows_every_step():
     assert "rounded to bf16" in text
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", ON_FORMATS)
 def test_hints_come_one_at_a_time_and_the_last_one_stays(name):
     result = check(name, RIGHT[name])
     heard = [result.hint() for _ in range(4)]

@@ -1,13 +1,13 @@
 """`check(exercise, answer)`: exact, within one step, or wrong with the first input that shows it.
 
-An answer is tried on every code or on a dense set of simple, difficult and seeded random inputs.
+An answer is tried on every code or on a dense set of simple, difficult and seeded random inputs;
+functions of whole arrays are judged in `array_checks`.
 What cannot be tried is answered like every refusal here: what came, why, what to write instead.
 """
 
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +16,10 @@ import numpy as np
 from ..errors import WorkbenchError, unknown
 from ..formats import parse
 from ..formats.reference import round_one
-from .exercises import EXERCISES, SEED, Case, Exercise
+from .array_checks import of_arrays
+from .calls import call, called, plain
+from .exercises import EXERCISES
+from .records import SEED, Case, Exercise
 from .results import Failure, Mark, Result, bits_of_code, bits_of_float, text_of, value_bits
 
 DRAWS = 20_000  # of each number, in the statistical check
@@ -51,7 +54,7 @@ def check(exercise: str, answer: Any) -> Result:
 def _of_function(exercise: Exercise, answer: Any) -> Result:
     """Compare a function's numbers with the true ones, one input after the other."""
     cases = exercise.cases()
-    got = [_number(_call(exercise, answer, case.inputs), case) for case in cases]
+    got = [_number(call(exercise, answer, case.inputs), case) for case in cases]
     pairs = list(zip(cases, got, strict=True))
     wrong = [(case, y) for case, y in pairs if not same(case.expected, y)]
     if not wrong:
@@ -125,7 +128,7 @@ def _of_draws(exercise: Exercise, answer: Any) -> Result:
     for number, case in enumerate(cases):
         copies = np.full(DRAWS, case.inputs[0])
         inputs = copies, np.random.default_rng([SEED, number])
-        drawn = _array(_call(exercise, answer, inputs), case.inputs[0])
+        drawn = _array(call(exercise, answer, inputs), case.inputs[0])
         fault = _fault(case, drawn)
         if fault:
             return Result(exercise, "wrong", *fault)
@@ -182,7 +185,7 @@ def _of_number(exercise: Exercise, answer: Any) -> Result:
     if callable(answer):
         instead = f"write check({exercise.name!r}, 1.5)"
         raise WorkbenchError("a function", "this exercise takes a number", instead)
-    x = _plain(answer, repr(answer))
+    x = plain(answer, repr(answer))
     if not math.isfinite(x):
         raise WorkbenchError(text_of(x), "it is no finite number", "pass one such as 1.5")
     fmt, between = parse("e4m3fn"), parse("bf16")
@@ -212,54 +215,14 @@ def _failure_of_number(x: float, stop: float, once: float, twice: float) -> Fail
     return Failure((x,), once, twice, rows, fmt, x, marks)
 
 
-def _call(exercise: Exercise, answer: Any, inputs: tuple[Any, ...]) -> Any:
-    """What the student's function returns; whatever it raises becomes a refusal."""
-    if not callable(answer):
-        instead = f"write check({exercise.name!r}, f), without brackets after f"
-        raise WorkbenchError(repr(answer), "this exercise takes the function itself", instead)
-    try:
-        return answer(*inputs)
-    except Exception as problem:
-        why = f"your function raised {type(problem).__name__}: {problem}"
-        takes = f"f({', '.join(exercise.arguments)})"
-        instead = f"write {takes} so that this call works; run it alone to see where it stops"
-        raise WorkbenchError(_called(inputs), why, instead) from problem
-
-
-def _called(inputs: tuple[Any, ...]) -> str:
-    """A call as text; arrays and generators by what they are."""
-    texts = [
-        f"{v.size:,} copies of {text_of(float(v[0]))}" if isinstance(v, np.ndarray)
-        else text_of(v) if isinstance(v, numbers.Real) else "rng" for v in inputs
-    ]  # fmt: skip
-    return f"f({', '.join(texts)})"
-
-
 def _number(value: Any, case: Case) -> float:
     """A function's result as a number, or the refusal that says what it is instead."""
-    result = _plain(value, _called(case.inputs))
+    result = plain(value, called(case.inputs))
     if math.isnan(result) and not math.isnan(case.expected):
         why = "it gave NaN, and this input has a number for an answer"
         instead = "look for 0 / 0, inf - inf or a missing case, and return the number"
-        raise WorkbenchError(_called(case.inputs), why, instead)
+        raise WorkbenchError(called(case.inputs), why, instead)
     return result
-
-
-def _plain(value: Any, passed: str) -> float:
-    """One real number as a float; anything else is refused."""
-    if value is None:
-        raise WorkbenchError(passed, "it gave nothing", "end the function with return ...")
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError as problem:
-            raise WorkbenchError(passed, "the number is too large", "return a float") from problem
-    shape = f" of shape {np.shape(value)}" if isinstance(value, np.ndarray) else ""
-    raise WorkbenchError(
-        passed, f"a {type(value).__name__}{shape} is no single number", "return a float"
-    )
 
 
 def _array(value: Any, x: float) -> np.ndarray:
@@ -283,4 +246,5 @@ _JUDGES: dict[str, Callable[[Exercise, Any], Result]] = {
     "function": _of_function,
     "draws": _of_draws,
     "number": _of_number,
+    "array": of_arrays,
 }

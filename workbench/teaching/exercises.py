@@ -1,64 +1,21 @@
 """The exercises of the course as records: what is asked, on which inputs, what is true, what helps.
 
 The truth is computed from the formats and their slow exact twin when an answer is checked; no
-answer is written down here.
+answer is written down here. The exercises of the chapters on tensors are in `exercises_models`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ..formats import FloatFormat, Format, parse
 from ..formats.reference import decode, round_one
+from . import exercises_models
+from .records import SEED, Case, Exercise
 
-SEED = 20_240_607
 FLOATS = ((4, 3), (5, 2), (5, 10), (8, 7), (2, 1), (2, 3), (3, 2), (3, 4), (4, 1), (5, 6), (6, 5))
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of a student's function, with the true answer.
-
-    Args:
-        inputs: the arguments, in order.
-        expected: what the function must return.
-        format: the format that the case is about.
-    """
-
-    inputs: tuple[Any, ...]
-    expected: float
-    format: Format
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """One exercise: everything that `check` needs to know.
-
-    Args:
-        name: what `check` is asked for.
-        asks: the task, in a sentence or two.
-        arguments: names of the arguments that the student's function takes.
-        hints: three, each saying more than the one before.
-        cases: makes the inputs with their true answers, simple ones first.
-        kind: "function" compares numbers, "draws" counts random ones, "number" tries one number.
-        bits: what the first argument's bits are drawn as: "code", "float32" or "".
-        ulps: whether an error is counted in steps of the format.
-        answers: what the answer is, for the picture: "value", "step" or "count".
-    """
-
-    name: str
-    asks: str
-    arguments: tuple[str, ...]
-    hints: tuple[str, str, str]
-    cases: Callable[[], list[Case]] = field(default=list, repr=False)
-    kind: str = "function"
-    bits: str = ""
-    ulps: bool = True
-    answers: str = "value"
 
 
 def _decode_cases() -> list[Case]:
@@ -272,4 +229,4 @@ _TABLE = (
     ),
 )
 
-EXERCISES = {exercise.name: exercise for exercise in _TABLE}
+EXERCISES = {exercise.name: exercise for exercise in (*_TABLE, *exercises_models.TABLE)}

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..formats import FloatFormat, Format
-from .exercises import Exercise
 from .picture import Mark, number_line
+from .records import Exercise
 
 GRADES = {
     "exact": ("✓", "exact"),
@@ -32,18 +32,20 @@ class Failure:
         expected: the true answer.
         got: the student's answer.
         rows: what is said about it: word, number, bits.
-        format: the format it is about.
+        format: the format it is about, or None.
         around: the number whose neighbours are drawn; NaN draws nothing.
         marks: what is marked there.
+        arrays: SVG of arrays, in the place of a number and its neighbours.
     """
 
     inputs: tuple[Any, ...]
-    expected: float
-    got: float
+    expected: Any
+    got: Any
     rows: tuple[tuple[str, str, str], ...]
-    format: Format
-    around: float
-    marks: tuple[Mark, ...]
+    format: Format | None = None
+    around: float = math.nan
+    marks: tuple[Mark, ...] = ()
+    arrays: str = ""
 
 
 class Result:
@@ -103,7 +105,7 @@ class Result:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """The same for a notebook, with the failing case drawn on the grid of its format."""
+        """The same for a notebook, with the failing case drawn."""
         sign = f'<b style="font-size:1.2em">{GRADES[self.grade][0]}</b> '
         head = f"<p>{sign}{html.escape(self.headline)}</p>"
         if self.failure is None:
@@ -114,7 +116,8 @@ class Result:
             f'<td style="text-align:left"><code>{html.escape(c)}</code></td></tr>'
             for a, b, c in self.failure.rows
         )
-        picture = number_line(self.failure.format, self.failure.around, self.failure.marks)
+        failure = self.failure
+        picture = failure.arrays or number_line(failure.format, failure.around, failure.marks)
         label = html.escape(f"First failing case of {self.exercise.name}")
         return (
             f'<div>{head}{picture}<table style="color:inherit" aria-label="{label}"><tbody>{body}'
