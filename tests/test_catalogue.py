@@ -23,14 +23,27 @@ HOLDS = {
         and f[f"{AFTER}, E8M7"] + 0.02 < f[f"{AFTER}, E8M1"] < f[f"{AFTER}, E8M0"] - 0.05
         and f[f"{AFTER}, E8M0"] + 0.1 < f[f"{AFTER}, E3M7"]
     ),
-    13: lambda f: f["relative difference of the two products"] < 1e-12,
+    13: lambda f: (
+        f["relative difference of the two products"] < 1e-12
+        and f["with outliers, splits and biases searched"]
+        <= 0.12 * f["with outliers, e2m1 with full ranges"]
+        and f["with outliers, shifted over searched"] <= 0.65
+        and f["without outliers, shifted over searched"] > 1
+    ),
     16: lambda f: (
         f["largest products that fit int32"] <= 4
         and f["largest partial sum of 13-bit operands"] < 2**31
         and abs(f[f"{AFTER}, dfp16"] - f[f"{AFTER}, float32"]) < 0.01
         and f[f"{AFTER}, dfp6"] > f[f"{AFTER}, float32"] + 0.1
     ),
-    19: lambda f: f["power, laplace"] < f["power, gaussian"] < f["power, uniform"],
+    19: lambda f: (
+        f["power, laplace"] < f["power, gaussian"] < f["power, uniform"]
+        and f["learned over the best grid, 4 bits"] <= 0.85
+        and f["learned over the best grid, 3 bits"] <= 1
+        and f["whole grid over two neighbours, int3/channel@mse"]
+        < f["whole grid over two neighbours, int3/channel"]
+        < 1.03
+    ),
     20: lambda f: (
         f["block 128, plain"] == pytest.approx(f["block 128, sorted"], rel=1e-9)
         and f["block 32, sorted"] < 0.85 * f["block 32, plain"]
@@ -69,6 +82,14 @@ HOLDS = {
         and abs(f[f"embedding's {AFTER}, dynamic8/b2048"] - f[f"embedding's {AFTER}, float32"])
         < 0.03
         and f[f"embedding's {AFTER}, int8/b2048"] > 1.5 * f[f"embedding's {AFTER}, float32"]
+    ),
+    68: lambda f: (
+        f["t(3), rows of many sizes, share 0.1: over chance"] <= 0.85
+        and 0.85 < f["shipped layer, share 0.1: over chance"] < 0.9
+        and all(v <= 1.05 for name, v in f.items() if name.endswith("over the best choice"))
+        and f["wide groups in a band, most less fewest"] == 0
+        and abs(f["bits a weight, counted"] - f["bits a weight, by formula"]) < 1e-3
+        and f["largest difference after storing"] < 1e-6
     ),
     71: lambda f: (
         f["codes decoded wrongly"] == 0

@@ -12,7 +12,7 @@ from textwrap import fill
 from typing import Any
 
 from .errors import WorkbenchError, nearest
-from .reproductions import formats, quantizers, statistics, theory, training
+from .reproductions import formats, quantizers, searches, statistics, theory, training
 
 STATUSES = ("reproduced", "reproduced with differences", "interpretation")
 SAME, DIFFERENT, READ_SO = STATUSES
@@ -61,19 +61,22 @@ SYSTEMS = (
            "wb.format('e8m3').round(x, 'toward_zero'), wb.training.papers.bit_reduction(8, 3), "
            "wb.training.logit_sharpness(logits, targets)", training.bit_reduction,
            "trained here on a small network, not on language models, which diverge sooner"),
-    System(13, "LLM-FP4", 2023, "format", DIFFERENT,
-           "biases of single channels move into the weights' exponents at no cost",
-           "wb.format('e2m1(bias=1.3)')", formats.real_bias,
-           "the format is here; the search for biases of a layer is not"),
+    System(13, "LLM-FP4", 2023, "recipe", DIFFERENT,
+           "searched biases make 4-bit floats work; those of channels move into weights' exponents",
+           "workbench.quantizers.float_search.best_floats(layer, calibration), wb.Recipe.parse("
+           "'exponent_shift w=e2m1/channel range_search(inputs=e2m1(bias=1.8),columns=2) "
+           "a=e2m1(bias=1.8)')", searches.float_search,
+           "columns' exponents follow norms, not shifts; without outliers shifts do not help"),
     System(16, "Dynamic fixed point", 2018, "format", DIFFERENT,
            "16-bit integers with one exponent a tensor train like float32; full products overflow",
            "wb.scheme('dfp16'), wb.training.papers.dynamic_fixed_point(16)",
            training.dynamic_fixed_point,
            "trained here on a small network, products added up in float32, not in flushed int32"),
-    System(19, "PowerQuant and NUPES", 2023, "format", DIFFERENT,
-           "a power of the weights, found without data, has less error than uniform integers",
-           "wb.quantizers.best_power(w), wb.scheme('pow4(a=0.5)/channel')", formats.power_exponent,
-           "the search without data is here; learned codes of NUPES are not"),
+    System(19, "PowerQuant and NUPES", 2023, "recipe", DIFFERENT,
+           "a power found without data beats uniform integers; codes learned over the grid go on",
+           "wb.quantizers.best_power(w), wb.scheme('pow4(a=0.5)/channel'), "
+           "wb.Recipe.parse('w=pow4(a=0.7)/channel learned_codes')", searches.learned_codes,
+           "penalty and optimizer are ours; the whole grid is hardly used unless ranges cut off"),
     System(20, "Accurate block quantization", 2024, "format", SAME,
            "sorting keys' channels by norm helps blocks shorter than a head, not one as long",
            "wb.scheme('bfp4/b32')", formats.sorted_blocks),
@@ -107,6 +110,11 @@ SYSTEMS = (
            "wb.training.Adam8bit(parameters), wb.scheme('dynamic8/b2048')",
            training.eight_bit_adam,
            "on the processor alone; trained here on an embedding of 2000 words"),
+    System(68, "2-bit and 4-bit groups by range", 2023, "recipe", READ_SO,
+           "four bits for the groups of largest range keep 2-bit weights usable at 2.85 bits",
+           "wb.Recipe.parse('w=int2/g16*e4m3fn*f32+zp wide_groups(share=0.1)')",
+           searches.wide_groups,
+           "bands of 16 rows and a flag a group are our layout; sparse outliers are not here"),
     System(71, "ZeroQuant(4+2) FP6", 2023, "format", SAME,
            "six bits, stored as two and four, decode to float16 by shifts; less error than INT4",
            "wb.kernels.layouts.pack_split(codes, (2, 4))", formats.fp6_split),

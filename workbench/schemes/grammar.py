@@ -33,7 +33,7 @@ NAMES = {
 EXAMPLES = "'int8/channel', 'int4/g128+zp' or 'e2m1/b32*e8m0'"
 
 # families whose values carry their own range
-_SCALE_FREE = ("float", "fixed", "exponent", "posit", "logarithmic")
+_SCALE_FREE = ("float", "biased", "fixed", "exponent", "posit", "logarithmic")
 
 _PART = re.compile(r"[/*+@](?:[^/*+@(]|\([^)]*\))*")
 _HEAD = re.compile(r"(?:[^/*+@(]|\([^)]*\))*")

@@ -62,7 +62,7 @@ class Goal:
         pull = weight @ rounded - target
         constant = ((pull - target) * weight).sum(axis=1) + wanted
         size = max(float(np.trace(exact)) / len(exact), 1e-30)
-        parts = (np.float32(part / size) for part in (rounded, pull, constant))
+        parts = [(part / size).astype(np.float32) for part in (rounded, pull, constant)]
         return cls(problem.weight, *parts)
 
     def errors(self, values: np.ndarray, rows: slice = EVERY) -> np.ndarray:

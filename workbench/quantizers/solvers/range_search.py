@@ -8,7 +8,7 @@ even in octaves. Formats without an exponent have the bias -log2(scale).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ...errors import WorkbenchError
 from ...kernels.threads import one_blas_thread
 from ...schemes import apply, parse, ranges
 from ...schemes.apply import Chosen
-from ...schemes.columns import fit_columns, halves
+from ...schemes.columns import ColumnFitted, fit_columns, halves
 from ...schemes.fitted import Fitted, Region
 from .base import Problem, Solved, Solver, by_rows
 from .goal import Goal
@@ -39,7 +39,7 @@ class RangeSearch(Solver):
         most: the largest.
         steps: how many are tried from one to the other.
         columns: bits of a power of two for each column, by which columns of small norm are brought
-            up where that helps; 0 for none.
+            up where that helps the full ranges; 0 for none.
 
     A scheme without ranges, or a layer without known inputs, raises `WorkbenchError`.
 
@@ -65,7 +65,7 @@ class RangeSearch(Solver):
     def __post_init__(self):
         if not (0 < self.least < self.most and self.steps > 1 and 0 <= self.columns <= 8):
             raise WorkbenchError(
-                str(self), "two or more multiples of a bias are tried, and exponents have to 8 bits",
+                str(self), "two multiples of a bias or more are tried, exponents have 0 to 8 bits",
                 "write range_search(least=0.01, most=1.2, steps=101)",
             )  # fmt: skip
         if "," in self.inputs:
@@ -92,8 +92,8 @@ class RangeSearch(Solver):
             starts = [problem.fitted]
             if self.columns:
                 starts.append(fit_columns(scheme, weight, self._octaves(weight), self.columns))
-            found = [_Search(start, goal).best(self.multiples) for start in starts]
-            return min(found, key=lambda solved: float(goal.errors(solved.values).sum()))
+            start = min(starts, key=lambda fitted: float(goal.errors(fitted.round(weight)).sum()))
+            return _Search(start, goal).best(self.multiples)
 
     def _octaves(self, weight: np.ndarray) -> np.ndarray:
         """How far each column is brought up so that their norms are alike, uint8 (columns,)."""
@@ -110,19 +110,21 @@ class _Search:
         self.fitted, self.goal, self.first = fitted, goal, fitted.chosen
         layout, (rows, columns) = fitted.layout, goal.weight.shape
         joined = layout.rows != rows  # one scale for the tensor, whose layout is a single row
-        self.across, self.size = (1, columns) if joined else (layout.across, layout.size)
+        self.across = 1 if joined else layout.across
+        self.size = columns if joined else layout.size
         bands = np.zeros(1, int) if joined else layout.bands
         self.band = np.repeat(np.arange(bands.size), np.diff([*bands, rows]))
         self.chunk = ROWS if bands.size == rows else rows
-        exponents = getattr(fitted, "exponents", np.zeros(columns, np.uint8))
-        self.halves = halves(exponents)
+        nothing = np.zeros(columns, np.uint8)
+        self.halves = halves(fitted.exponents if isinstance(fitted, ColumnFitted) else nothing)
+        self.lifted = layout.to_rows(goal.weight / self.halves)
         self.values = fitted.round(goal.weight)
 
     def best(self, multiples: np.ndarray) -> Solved:
         """The values and scales of the best ranges, where those of these multiples are tried."""
         tried = [self._narrowed(multiple) for multiple in multiples]
-        kept = tuple(None if part is None else part.copy() for part in self.first[:2])
-        chosen = Chosen(*kept, self.first.whole)
+        scales, zeros, whole = self.first
+        chosen = Chosen(scales.copy(), None if zeros is None else zeros.copy(), whole)
 
         def solve(rows: slice) -> None:
             slope = self.goal.slope(self.values[rows], rows)
@@ -137,12 +139,11 @@ class _Search:
         scheme, (scales, zeros, whole) = self.fitted.scheme, self.first
         bias = getattr(scheme.element, "bias", 0) - np.log2(scales.astype(np.float64))
         octaves = np.clip(bias * (1 - multiple), -FARTHEST, FARTHEST)
-        share = np.exp2(octaves).astype(np.float32)
+        share: Any = np.exp2(octaves).astype(np.float32)  # one for each block
         if zeros is not None:
             low, high = ((end - zeros) * scales * share for end in scheme.code_range)
             return Chosen(*ranges.affine(scheme, low, high, whole), whole)
-        rows = self.fitted.layout.to_rows(self.goal.weight / self.halves)
-        found = apply.block_scales(scheme, rows, self.fitted.layout, whole, share)
+        found = apply.block_scales(scheme, self.lifted, self.fitted.layout, whole, share)
         return Chosen(found, None, whole)
 
     def _move(self, rows: slice, block: int, tried: list[Chosen], kept: Chosen, slope) -> None:

@@ -39,13 +39,18 @@ class ExponentShift(Transform):
     name: ClassVar[str] = "exponent_shift"
 
     def __post_init__(self):
+        object.__setattr__(self, "inputs", "e{}m{}".format(*self.split))
+
+    @property
+    def split(self) -> tuple[int, int]:
+        """Bits of the exponent and of the mantissa."""
         found = parse(self.inputs)
         if not isinstance(found, FloatFormat | BiasedFormat) or not found.exponent:
             raise WorkbenchError(
                 f"exponent_shift(inputs={self.inputs})", "it has no exponent to shift",
                 "write exponent_shift(inputs=e2m1)",
             )  # fmt: skip
-        object.__setattr__(self, "inputs", found.name)
+        return found.exponent, found.mantissa
 
     def octaves(self, reach: np.ndarray) -> np.ndarray:
         """How far each channel of this largest magnitude is brought up, float64 whole numbers.
@@ -54,13 +59,12 @@ class ExponentShift(Transform):
             >>> ExponentShift("e1m2").octaves(np.array([8.0, 4.0, 1.0, 0.0])).tolist()
             [0.0, 1.0, 1.0, 0.0]
         """
-        found = parse(self.inputs)
-        shape = found.exponent, found.mantissa
-        biases = np.array([bias_for(*shape, float(r)) if r > 0 else -np.inf for r in reach])
-        alive = np.isfinite(biases)
-        least = np.rint(biases[alive].min(initial=np.inf)) if alive.any() else 0.0
-        raised = np.clip(np.rint(biases), least, least + 2**found.exponent - 1) - least
-        return np.where(alive, raised, 0.0)
+        alive = reach > 0
+        biases = np.array([bias_for(*self.split, float(r)) for r in reach[alive]])
+        least = np.rint(biases.min(initial=np.inf))
+        octaves = np.zeros(reach.size)
+        octaves[alive] = np.clip(np.rint(biases) - least, 0, 2 ** self.split[0] - 1)
+        return octaves
 
     def fit(self, reading: Reading) -> Step:
         """The scaling of each input channel, by powers of two."""
