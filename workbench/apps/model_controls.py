@@ -100,8 +100,8 @@ def _recipe() -> dict[str, Any]:
             width=WIDTH,
         ),
         "transform": pn.widgets.RadioButtonGroup(
-            label="Transform", name="Transform", options=list(TRANSFORMS), orientation="vertical",
-            width=WIDTH, button_type="default",
+            label="Transform", options=list(TRANSFORMS), orientation="vertical",
+            width=WIDTH,
         ),
         "part": pn.widgets.FloatSlider(
             label="Part of the transform", start=0, end=1, step=0.05, value=1, width=WIDTH

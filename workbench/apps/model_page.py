@@ -58,10 +58,8 @@ class ModelPage:
         self._asked = False
         self._listen()
         self.explorer.param.watch(self._changed, list(ModelExplorer.STATE))
-        if self._document is not None:
+        if self._document is not None:  # elsewhere, whoever wants it opened calls `start`
             pn.state.onload(self.start)
-        else:
-            self.start()
 
     def start(self) -> None:
         """Open the model in the background, and draw when it is open."""
