@@ -31,11 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"WORKBENCH_REQUIRE_BROWSER=1, but {NO_BROWSER}")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:  # files run beside each other; what drives a browser shares one worker
-        group = "browser" if item.get_closest_marker("browser") else item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
     if browser_path() is None:
         for item in items:
             if item.get_closest_marker("browser"):

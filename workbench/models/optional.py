@@ -155,6 +155,8 @@ def _fetch_into(model: OptionalModel, temporary: Path, report: Callable[[str], o
     if first.suffix == ".pth":
         report("converting the pickle to safetensors, once")
         _convert(first)
+    if model.fetched:  # by another process meanwhile, which may be reading it
+        return
     if model.folder.exists():
         shutil.rmtree(model.folder)
     unpacked.replace(model.folder)
