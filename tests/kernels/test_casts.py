@@ -84,10 +84,12 @@ def test_one_compiled_kernel_serves_all_formats():
         (casts._any_float, ["e4m3fn", "e3m0", "e8m0ieee"]),
         (blocks._round_blocks, ["mxfp4", "nvfp4", "int4/g8", "nf4/b16", "dynamic8/g4*f16"]),
     ):
+        compiled = []
         for spec in specs:
             wb.scheme(spec).round(x)
             wb.scheme(spec).round(x, rounding="up")
-        assert len([s for s in kernel.signatures if s[0].dtype.bitwidth == 32]) == 1
+            compiled.append(len(kernel.signatures))
+        assert min(compiled) == max(compiled) >= 1
 
 
 def test_keys_differ_and_any_seed_is_taken():
