@@ -61,7 +61,7 @@ class Activations:
         return 0 if scheme.scale is not None and scheme.scale.granularity == "channel" else -1
 
     def round(self, x: np.ndarray) -> np.ndarray:
-        """The inputs as the layer multiplies them, float32.
+        """The inputs as the layer multiplies them, float32 (rows, features).
 
         Example:
             >>> Activations.of("int4/token").round(np.array([[7.0, 0.6], [70.0, 6.0]], np.float32))
@@ -71,3 +71,42 @@ class Activations:
         if self.fixed is None:
             return self.scheme.round(x, axis=self._axis(self.scheme))
         return self.fixed.round(x).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What a recipe rounds a layer's operands under, for parts that look ahead at it.
+
+    Attributes:
+        weights: the scheme of the weights, or "" where they stay float.
+        activations: the scheme of the inputs, or "".
+        static: whether the inputs' ranges are found beforehand.
+
+    Example:
+        >>> plan = Rounding("int2/channel", "int4/token")
+        >>> plan.weight(np.float32([[1.0, 0.4]])), plan.inputs(np.float32([[7.0, 0.6]]))
+        (array([[1., 0.]], dtype=float32), array([[7., 1.]], dtype=float32))
+    """
+
+    weights: str = ""
+    activations: str = ""
+    static: bool = False
+
+    def weight(self, w: np.ndarray) -> np.ndarray:
+        """A weight at the nearest values of its scheme, float32 (outputs, features)."""
+        return parse(self.weights).round(w) if self.weights else w
+
+    def inputs(self, x: np.ndarray, calibration: Calibration | None = None) -> np.ndarray:
+        """Inputs as they will be multiplied, float32 (rows, features).
+
+        Args:
+            x: the rows.
+            calibration: what static ranges come from; None takes them from these rows.
+        """
+        if not self.activations:
+            return x
+        known = Calibration.of(x) if self.static and calibration is None else calibration
+        return Activations.of(self.activations, self.static, known).round(x)
+
+
+NOTHING = Rounding()

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import WorkbenchError, unknown
 from ..schemes import parse as parse_scheme
 from . import recipe_text
-from .activations import Activations
+from .activations import Activations, Rounding
 from .calibration import Calibration
 from .layer import Layer, QuantizedLayer
 from .parts import Part, part
@@ -122,6 +122,11 @@ class Recipe:
             return recipe
         return cls.parse(recipe) if isinstance(recipe, str) else cls.from_json(recipe)
 
+    @property
+    def rounding(self) -> Rounding:
+        """What it rounds the operands of a layer under."""
+        return Rounding(self.weights, self.activations, self.static)
+
     def json(self) -> dict[str, Any]:
         """The recipe as plain data."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -192,10 +197,11 @@ class Recipe:
 
         The transforms are those of the first layer. Each proves that it changes no output.
         """
-        rewrite = Rewrite()
-        for transform in self.for_layer(layers[0].name).transforms:
+        rewrite, mine = Rewrite(), self.for_layer(layers[0].name)
+        for transform in mine.transforms:
             weight = np.concatenate([layer.weight for layer in layers])
-            reading = Reading(weight, calibration, layers[0].producer, self.seed)
+            producer = layers[0].producer
+            reading = Reading(weight, calibration, producer, self.seed, mine.rounding)
             step = transform.fit(reading)
             known = calibration is not None
             rows = calibration.rows if known else np.eye(weight.shape[1], dtype=np.float32)
@@ -215,15 +221,17 @@ class Recipe:
             calibration: of rewritten inputs.
             rewrite: what the layer has to do to its inputs first.
         """
-        weight, kept = None, layer.weight
-        if self.weights:
-            scheme = parse_scheme(self.weights)
-            solved = self.solver.solve(Problem(layer.weight, scheme, calibration, self.seed))
-            weight, kept = solved.fitted.quantize(solved.values), None
+        weight, kept, bias = None, layer.weight, layer.bias
         activations, cache = None, Activations.of(self.cache) if self.cache else None
         if self.activations:
             activations = Activations.of(self.activations, self.static, calibration)
-        made = QuantizedLayer(layer.name, weight, kept, layer.bias, rewrite, activations, (), cache)
+        if self.weights:
+            scheme = parse_scheme(self.weights)
+            problem = Problem(layer.weight, scheme, calibration, self.seed, self.rounding)
+            solved = self.solver.solve(problem)
+            weight, kept = solved.fitted.quantize(solved.values), None
+            activations, bias = solved.activations or activations, _sum(bias, solved.bias)
+        made = QuantizedLayer(layer.name, weight, kept, bias, rewrite, activations, (), cache)
         for residual in self.residuals:
             remainder = Remainder(layer.weight, made.effective, calibration, made.rounded)
             made = replace(made, corrections=(*made.corrections, residual.fit(remainder)))
@@ -248,11 +256,16 @@ class Rewritten:
 def _moved(layer: Layer, step: Any) -> Layer:
     """A layer for rewritten inputs; nothing is known to write those directly."""
     more = step.bias(layer.weight)
-    bias = layer.bias
-    if isinstance(more, np.ndarray):
-        bias = more if bias is None else bias + more
+    bias = _sum(layer.bias, more if isinstance(more, np.ndarray) else None)
     producer = layer.producer if type(step).diagonal else None
     return replace(layer, weight=step.weights(layer.weight), bias=bias, producer=producer)
+
+
+def _sum(bias: np.ndarray | None, more: np.ndarray | None) -> np.ndarray | None:
+    """Two biases together, either of which may be none."""
+    if bias is None or more is None:
+        return more if bias is None else bias
+    return bias + more
 
 
 def _listed(parts: Any) -> Sequence[Any]:

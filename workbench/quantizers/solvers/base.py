@@ -14,6 +14,7 @@ from ...errors import WorkbenchError
 from ...kernels.threads import one_blas_thread, thread_count
 from ...schemes import Scheme
 from ...schemes.fitted import Fitted
+from ..activations import NOTHING, Activations, Rounding
 from ..calibration import Calibration
 from ..parts import Part
 
@@ -27,12 +28,14 @@ class Problem:
         scheme: of the result; blocks run along the features.
         calibration: of the inputs, or None where nothing is known of them.
         seed: for what is drawn.
+        rounding: what the recipe rounds the inputs under, for solvers that look at it.
     """
 
     weight: np.ndarray
     scheme: Scheme
     calibration: Calibration | None = None
     seed: int = 0
+    rounding: Rounding = NOTHING
 
     @cached_property
     def fitted(self) -> Fitted:
@@ -50,10 +53,19 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """Values that the scheme has, float32 (outputs, features), and the scales they lie on."""
+    """What a solver gives.
+
+    Attributes:
+        values: that the scheme has, float32 (outputs, features).
+        fitted: the scales they lie on.
+        activations: how inputs are rounded, where the solver chose that too; else None.
+        bias: what it adds to the bias, float32 (outputs,), or None.
+    """
 
     values: np.ndarray
     fitted: Fitted
+    activations: Activations | None = None
+    bias: np.ndarray | None = None
 
 
 class Solver(Part):

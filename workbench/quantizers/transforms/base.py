@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...errors import WorkbenchError
+from ..activations import NOTHING, Rounding
 from ..calibration import Calibration
 from ..parts import Part
 from ..rewrites import Step
@@ -23,12 +24,14 @@ class Reading:
         producer: float32 (features, more), the weights that write the inputs, row by channel; or
             None where something else stands between.
         seed: for what is drawn.
+        rounding: what the rewritten operands will be rounded under.
     """
 
     weight: np.ndarray
     calibration: Calibration | None
     producer: np.ndarray | None = None
     seed: int = 0
+    rounding: Rounding = NOTHING
 
     def known(self, name: str) -> Calibration:
         """The calibration, where the transform called `name` cannot do without."""
