@@ -126,7 +126,7 @@ def test_report_writes_the_tensor_of_a_file(capsys, tmp_path):
     ],
 )
 def test_a_tensor_is_named_as_the_explorers_name_it(tensor, file, source):
-    assert cli._source(tensor, file) == source
+    assert cli.pages._source(tensor, file) == source
 
 
 def test_a_reader_that_goes_away_is_no_error():
