@@ -17,12 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from workbench.errors import WorkbenchError
+from workbench.metrics.bootstrap import RESAMPLES, ends, resampled
 from workbench.models.calibrate import WINDOW, token_numbers
 from workbench.models.language import LanguageModel, TextModel
 from workbench.models.tokens import Bytes
 from workbench.models.windows import in_order, overlapping
-
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Evaluation:
 
     def interval(self, name: str = "kl", share: float = 0.95) -> tuple[float, float]:
         """Ends of a bootstrap interval over windows of "loss", "kl" or "agreement"."""
-        return _interval(_resampled(self.sums)[:, _COLUMNS[name]], share)
+        return ends(_means(self.sums)[:, _COLUMNS[name]], share)
 
     def difference(
         self, other: Evaluation, name: str = "loss", share: float = 0.95
@@ -66,25 +65,18 @@ class Evaluation:
                 "they are compared window by window", "evaluate both on one text",
             )  # fmt: skip
         column = _COLUMNS[name]
-        mine, theirs = (_resampled(one.sums)[:, column] for one in (self, other))
+        mine, theirs = (_means(one.sums)[:, column] for one in (self, other))
         whole = (self.sums[:, column] - other.sums[:, column]).sum() / self.scored
-        return float(whole), *_interval(mine - theirs, share)
+        return float(whole), *ends(mine - theirs, share)
 
 
 _COLUMNS = {"loss": 0, "kl": 1, "agreement": 2}
 
 
-def _resampled(sums: np.ndarray) -> np.ndarray:
-    """Means over windows drawn again and again, the same draws every time."""
-    count = len(sums)
-    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    totals = drawn @ sums
+def _means(sums: np.ndarray) -> np.ndarray:
+    """Means a token over windows drawn again and again."""
+    totals = resampled(sums)
     return totals[:, :3] / totals[:, 3:]
-
-
-def _interval(values: np.ndarray, share: float) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2])
-    return float(low), float(high)
 
 
 def evaluate(
@@ -261,7 +253,7 @@ def embedding_agreement(exact: Tensor, other: Tensor) -> dict[str, float]:
     """
     cosines = (exact * other).sum(-1).double().numpy()
     drawn = np.random.default_rng(0).integers(0, len(cosines), (RESAMPLES, len(cosines)))
-    low, high = _interval(cosines[drawn].mean(1), 0.95)
+    low, high = ends(cosines[drawn].mean(1), 0.95)
     same = (_nearest(exact) == _nearest(other)).double().mean().item()
     return {
         "cosine": float(cosines.mean()), "cosine_low": low, "cosine_high": high, "retrieval": same,

@@ -57,7 +57,11 @@ class Damage:
 
     def of(self, layers: Mapping[str, QuantizedLayer]) -> Cost:
         """What the model loses with these layers in the place of its own."""
-        return self._measure(replaced(self.model, layers))
+        return self.of_model(replaced(self.model, layers))
+
+    def of_model(self, changed: TextModel) -> Cost:
+        """What a changed model loses."""
+        return self._measure(changed)
 
     def _divergence(self) -> Callable[[Any], Cost]:
         assert isinstance(self.model, LanguageModel)

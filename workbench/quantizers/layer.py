@@ -152,11 +152,17 @@ class QuantizedLayer:
         bias = 0 if self.bias is None else self.bias.nbytes
         return 8 * (self.nbytes - bias) / self.matrix.size
 
-    def error(self, layer: Layer, calibration: Calibration) -> float:
-        """The squared error of the outputs over their square, on the calibration's sample."""
+    def row_errors(self, layer: Layer, calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
+        """The squared error of each sampled row's outputs, and their square; float64 (rows,)."""
         rows = calibration.rows
         exact = rows @ layer.weight.T
         bias = 0.0 if layer.bias is None else layer.bias
         difference = replace(self, cache=None).outputs(rows) - exact - bias
-        size = float((exact.astype(np.float64) ** 2).sum())
-        return float((difference.astype(np.float64) ** 2).sum()) / size if size else 0.0
+        errors, sizes = ((part.astype(np.float64) ** 2).sum(axis=1) for part in (difference, exact))
+        return errors, sizes
+
+    def error(self, layer: Layer, calibration: Calibration) -> float:
+        """The squared error of the outputs over their square, on the calibration's sample."""
+        errors, sizes = self.row_errors(layer, calibration)
+        size = float(sizes.sum())
+        return float(errors.sum()) / size if size else 0.0
