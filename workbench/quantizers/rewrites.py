@@ -153,6 +153,45 @@ class Rotation(Step):
         return before.mapped(self.inputs(before.rows), matrix, np.zeros(before.features))
 
 
+@dataclass(frozen=True, eq=False)
+class Chain(Step):
+    """Steps one after another that were chosen together.
+
+    Example:
+        >>> chain = Chain((Shift(np.float32([1, 0])), Scaling(np.float32([2, 1]))))
+        >>> w = np.float32([[3, 1]])
+        >>> chain.inputs(np.float32([[5, 7]])), chain.weights(w), chain.bias(w)
+        (array([[2., 7.]], dtype=float32), array([[6., 1.]], dtype=float32), array([3.]...))
+    """
+
+    steps: tuple[Step, ...]
+
+    def inputs(self, x):
+        """The rewritten inputs."""
+        for step in self.steps:
+            x = step.inputs(x)
+        return x
+
+    def weights(self, w):
+        """The weights that take them."""
+        for step in self.steps:
+            w = step.weights(w)
+        return w
+
+    def bias(self, w):
+        """What the outputs lack then."""
+        total: np.ndarray | float = 0.0
+        for step in self.steps:
+            total, w = total + step.bias(w), step.weights(w)
+        return total
+
+    def calibration(self, before):
+        """The statistics of the rewritten inputs."""
+        for step in self.steps:
+            before = step.calibration(before)
+        return before
+
+
 @dataclass(frozen=True)
 class Rewrite:
     """A chain of steps; none is the layer as it is.
@@ -172,8 +211,9 @@ class Rewrite:
         return x
 
     def then(self, step: Step) -> Rewrite:
-        """The chain with one more step."""
-        return Rewrite((*self.steps, step))
+        """The chain with one more step, or with those of a chain."""
+        more = step.steps if isinstance(step, Chain) else (step,)
+        return Rewrite((*self.steps, *more))
 
 
 def prove(step: Step, weight: np.ndarray, rows: np.ndarray, name: str) -> None:

@@ -67,7 +67,7 @@ def _round_fused(scheme: Scheme, x: np.ndarray, out: np.ndarray, layout: Layout)
 
 
 def _round_rows(scheme: Scheme, rows: np.ndarray, target: np.ndarray, layout: Layout) -> None:
-    """Write rounded rows to `target`: one pass for blocks, two for whole tensors and two levels."""
+    """Write rounded rows to `target`: one pass for blocks, two where more has to be known first."""
     from ..kernels import affine, blocks, scaled
     from .ranges import affine_rule
 
@@ -76,19 +76,23 @@ def _round_rows(scheme: Scheme, rows: np.ndarray, target: np.ndarray, layout: La
         return
     element = blocks.element_of(scheme.element.rounder)
     whole = whole_scale(scheme, rows)
-    if layout.size > LARGE:
+    if layout.size > LARGE or scheme.scale.row_ratios:
         scales = block_scales(scheme, rows, layout, whole)
         scaled.round_given(rows, target, scales, layout.size, element)
     else:
         blocks.round_blocks(rows, target, layout.size, scheme.rule(whole), element)
 
 
-def whole_scale(scheme: Scheme, rows: np.ndarray) -> float:
+def whole_scale(scheme: Scheme, rows: np.ndarray) -> Any:
     """The tensor's own float32 scale of a two-level scheme; 1 where there is one level.
 
     It brings the largest block's scale to the largest value of the block scale's format, as in
-    NVFP4: amax / (6 * 448).
+    NVFP4: amax / (6 * 448). Where blocks are tied to their row, the scale of each row, (rows, 1).
     """
+    if scheme.scale.row_ratios:
+        from . import ranges
+
+        return ranges.of_rows(scheme, rows)
     if not scheme.scale.two_level:
         return 1.0
     amax = np.float32(amax_of(rows))
@@ -109,19 +113,23 @@ def amax_of(rows: np.ndarray) -> float:
 
 
 def block_scales(
-    scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float = 1.0, shrink: float = 1.0
+    scheme: Scheme, rows: np.ndarray, layout: Layout, whole: Any = 1.0, shrink: float = 1.0
 ) -> np.ndarray:
     """The float32 scale of every block from its amax times `shrink`, of layout.scale_shape."""
     from ..kernels.blocks import block_amax
     from ..kernels.scales import scales_of
+    from . import ranges
 
     narrow = rows.astype(np.float32, copy=False)
     amax = layout.reduce(block_amax(narrow, layout.size), np.maximum)
     special = ~np.isfinite(amax)
-    if special.any() and not scheme.rule().poison:
+    if special.any() and scheme.scale.levels[0].name != "e8m0":  # whose NaN takes its block along
         finite = np.where(np.isfinite(narrow), narrow, np.float32(0))
         amax = layout.reduce(block_amax(finite, layout.size), np.maximum)
-    return scales_of(amax * np.float32(shrink), scheme.rule(whole))
+    reach = amax * np.float32(shrink)
+    if scheme.scale.row_ratios:
+        return ranges.under_rows(scheme, reach, whole)
+    return scales_of(reach, scheme.rule(whole))
 
 
 class Chosen(NamedTuple):
@@ -129,20 +137,18 @@ class Chosen(NamedTuple):
 
     Zero points are whole numbers in the format's codes, or None. In their place stand the means
     that are taken off, or which of a mixture's parts each block chose. `whole` is 1 but for two
-    levels.
+    levels, or the scale of each row, (rows, 1), where blocks are tied to it.
     """
 
     scales: np.ndarray
     zeros: np.ndarray | None
-    whole: float
+    whole: Any
 
 
-def choose_scales(
-    scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float | None = None
-) -> Chosen:
+def choose_scales(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: Any = None) -> Chosen:
     """The scales, and zero points where the scheme has them, of a (rows, cols) array.
 
-    `whole` is the tensor's own scale of two levels where it is known already.
+    `whole` is the tensor's own scale of two levels, or those of rows, where they are known already.
     """
     from . import ranges
 

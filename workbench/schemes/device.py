@@ -47,7 +47,7 @@ def round(
 
 def _choose(scheme: Scheme, rows: torch.Tensor, layout: Layout):
     """Scales of layout.scale_shape, and zero points spread over the rows, or None."""
-    late = scheme.scale.zero_point and scheme.scale.two_level
+    late = scheme.scale.row_ratios or (scheme.scale.zero_point and scheme.scale.two_level)
     if scheme.scale.range.kind != "absmax" or late or scheme.parts or scheme.scale.mean:
         return _choose_on_host(scheme, rows, layout)
     if scheme.scale.zero_point:

@@ -29,7 +29,7 @@ class Fitted:
     Attributes:
         scheme: what values are rounded under.
         shape, axis: of the array; values share scales along `axis`.
-        chosen: scales, zero points and the tensor's own scale; None for a plain cast.
+        chosen: scales, zero points and the tensor's or rows' own; None for a plain cast.
 
     Example:
         >>> import workbench as wb
@@ -146,7 +146,9 @@ def _part(spread: np.ndarray | None, rows: slice, columns: slice) -> np.ndarray 
     return spread if spread.shape[1] == 1 else spread[:, columns]
 
 
-def fit(scheme: Scheme, x: np.ndarray, axis: int = -1, whole: float | None = None) -> Fitted:
+def fit(
+    scheme: Scheme, x: np.ndarray, axis: int = -1, whole: float | np.ndarray | None = None
+) -> Fitted:
     """Choose the scales of an array; see `Scheme.fit`."""
     if scheme.scale is None:
         return Fitted(scheme, x.shape, axis, None)

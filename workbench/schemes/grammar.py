@@ -2,7 +2,8 @@
 
 `int4/g128*f16+zp@mse` is 4-bit integers, a float16 scale and a zero point for every 128 neighbours,
 with ranges chosen by squared error. Bare floats are plain casts; bare integers and codebooks, which
-have no range of their own, take one scale a tensor. `mxfp4`, `nvfp4` and the like are names for
+have no range of their own, take one scale a tensor. `e2m1/g256*pow2(m2)` ties the groups of a row
+together: one float32 a row, and a power of two a group. `mxfp4`, `nvfp4` and the like are names for
 such strings; `bfp4/b64` is block floating point of any mantissa and block, and `dfp16` dynamic
 fixed point, with one exponent a tensor.
 """

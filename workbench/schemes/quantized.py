@@ -28,7 +28,8 @@ class QuantizedTensor:
         packed: uint8 codes without gaps, in row order with `axis` moved to the end.
         stored_scales: block scales as they are stored: float32, or codes of the scale format
             (of pow2: the exponent as int8); None for a plain cast.
-        whole: the tensor's own float32 scale of two levels, else 1.
+        whole: the tensor's own float32 scale of two levels, or float32 (rows, 1) those of rows that
+            blocks are tied to; else 1.
         packed_zeros: packed zero points (codes of the format), the bytes of float32 means, of a
             mixture which of its parts each block chose; or None.
 
@@ -44,7 +45,7 @@ class QuantizedTensor:
     axis: int
     packed: np.ndarray
     stored_scales: np.ndarray | None = None
-    whole: float = 1.0
+    whole: float | np.ndarray = 1.0
     packed_zeros: np.ndarray | None = None
 
     @property
@@ -78,7 +79,7 @@ class QuantizedTensor:
         if level.name == "f32":
             return self.stored_scales
         if level.name == "pow2":
-            return np.ldexp(np.float32(1), self.stored_scales.astype(np.int32))
+            return np.ldexp(np.float32(self.whole), self.stored_scales.astype(np.int32))
         decoded = level.format.decode(self.stored_scales).astype(np.float32)
         return decoded * np.float32(self.whole)
 
@@ -113,11 +114,12 @@ class QuantizedTensor:
 
     @property
     def nbytes(self) -> int:
-        """Stored bytes: codes, scales, zero points, and the tensor's own scale of two levels."""
+        """Stored bytes: codes, scales, zero points, and the scales above those of blocks."""
         scales = 0 if self.stored_scales is None else self.stored_scales.size
         width = self.scheme.scale.levels[0].bits if scales else 0
         zeros = 0 if self.packed_zeros is None else self.packed_zeros.size
-        whole = 4 if self.scheme.scale is not None and self.scheme.scale.two_level else 0
+        above = self.scheme.scale is not None and self.scheme.scale.has_whole
+        whole = 4 * np.size(self.whole) if above else 0
         return self.packed.size + (scales * width + 7) // 8 + zeros + whole
 
     @property
@@ -159,8 +161,11 @@ class QuantizedTensor:
             parts["scales"] = np.ascontiguousarray(self.stored_scales)
         if self.packed_zeros is not None:
             parts["zeros"] = self.packed_zeros
+        whole = self.whole
+        if isinstance(whole, np.ndarray):
+            parts["whole"], whole = whole, 1.0
         about = {"scheme": str(self.scheme), "shape": self.shape, "axis": self.axis}
-        metadata = {"workbench": json.dumps(about | {"whole": float(self.whole).hex()})}
+        metadata = {"workbench": json.dumps(about | {"whole": float(whole).hex()})}
         with replacing(path) as spare:
             save_file(parts, spare, metadata)
 
@@ -181,7 +186,7 @@ class QuantizedTensor:
                 int(about["axis"]),
                 parts["packed"],
                 parts.get("scales"),
-                float.fromhex(about["whole"]),
+                parts.get("whole", float.fromhex(about["whole"])),
                 parts.get("zeros"),
             )
             _check_parts(found)
@@ -209,6 +214,9 @@ def _check_parts(q: QuantizedTensor) -> None:
         layout is not None and q.stored_scales.shape != layout.scale_shape
     ):
         raise ValueError(f"{blocks} scales are missing")
+    rows = (layout.rows, 1) if layout is not None and q.scheme.scale.row_ratios else ()
+    if np.shape(q.whole) != rows:
+        raise ValueError(f"{math.prod(rows)} scales of rows are missing")
     if (q.packed_zeros is None) == bool(extra) or (
         extra and q.packed_zeros.size != size(blocks, extra)
     ):
@@ -275,11 +283,18 @@ def _check_special(scheme: Scheme, rows: np.ndarray, scales: np.ndarray) -> None
         )
 
 
-def _stored(scheme: Scheme, scales: np.ndarray, whole: float) -> np.ndarray:
+def _stored(scheme: Scheme, scales: np.ndarray, whole: Any) -> np.ndarray:
     """Float32 scales as they are stored."""
     level = scheme.scale.levels[0]
     if level.name == "f32":
         return scales
     if level.name == "pow2":
-        return (np.frexp(scales)[1] - 1).astype(np.int8)
+        mantissa, exponent = np.frexp(scales / whole if level.of_row else scales)
+        if level.of_row and (mantissa != 0.5).any():
+            raise WorkbenchError(
+                f"scales of {scheme} found for one group after another",
+                "they are not powers of two times that of their row",
+                "pass whole=, the scales of the rows, where a part of them is fitted",
+            )
+        return (exponent - 1).astype(np.int8)
     return level.format.encode(scales / np.float32(whole))

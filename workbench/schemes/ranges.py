@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,6 +73,31 @@ def about_mean(scheme: Scheme, rows: np.ndarray, layout: Layout):
     return apply.Chosen(apply.choose_scales(plain, centred, layout).scales, means, 1.0)
 
 
+def of_rows(scheme: Scheme, rows: np.ndarray) -> np.ndarray:
+    """The scale that the largest finite magnitude of each row asks for, float32 (rows, 1)."""
+    from ..kernels.scales import scales_of
+
+    narrow = rows.astype(np.float32, copy=False)
+    finite = np.where(np.isfinite(narrow), np.abs(narrow), np.float32(0))
+    return scales_of(finite.max(axis=1, initial=0, keepdims=True), scheme.unrounded.rule())
+
+
+def under_rows(scheme: Scheme, reach: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """The scales of blocks of this reach, each a power of two times that of its row.
+
+    The power is the next at or above the scale that a block asks for, or by m2ceil the next at or
+    below. Blocks of zeros have the row's; no scale gets so small that it would lose bits.
+    """
+    from ..kernels.scales import scales_of
+
+    free = scales_of(reach, scheme.unrounded.rule()).astype(np.float64)
+    mantissa, exponent = np.frexp(np.where(reach > 0, free / whole, 1.0))
+    above = scheme.scale.levels[0].rule == "m2"
+    octaves = exponent - (mantissa == 0.5) if above else exponent - 1
+    least = np.clip(-125 - np.frexp(whole)[1], -128, 0)
+    return np.ldexp(whole, np.clip(octaves, least, 127)).astype(np.float32, copy=False)
+
+
 def by_part(scheme: Scheme, rows: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """Of a mixture, the scales of each block's best part, and which part that is.
 
@@ -94,7 +119,7 @@ def by_part(scheme: Scheme, rows: np.ndarray, layout: Layout) -> tuple[np.ndarra
     return best, choice
 
 
-def by_mse(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float) -> np.ndarray:
+def by_mse(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: Any) -> np.ndarray:
     """Scales of least squared error for each block, over 65 shares of its full range.
 
     The full range is among them, so the error is never above that of absmax.
@@ -104,7 +129,7 @@ def by_mse(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float) -> np
 
 def searched(
     scheme: Scheme, rows: np.ndarray, layout: Layout, shares: np.ndarray,
-    weights: np.ndarray | None = None, whole: float | None = None,
+    weights: np.ndarray | None = None, whole: Any = None,
 ) -> Chosen:  # fmt: skip
     """The scales, and zero points, whose share of each block's range has the least squared error.
 
@@ -114,7 +139,7 @@ def searched(
         layout: where their blocks lie.
         shares: of the full range, float32; of equals the first is kept.
         weights: how much the squared error of each value counts; None for all alike.
-        whole: the tensor's own scale of two levels, where it is known.
+        whole: the tensor's own scale of two levels, or those of rows, where they are known.
     """
     from . import apply
 
@@ -135,7 +160,7 @@ def searched(
     return apply.Chosen(best[0], best[1], whole)
 
 
-def _narrowing(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: float | None):
+def _narrowing(scheme: Scheme, rows: np.ndarray, layout: Layout, whole: Any):
     """A function from a share of the ranges to scales and zero points; and the tensor's scale."""
     from . import apply
 

@@ -11,6 +11,7 @@ from ..formats import parse as parse_format
 GRANULARITIES = ("tensor", "channel", "token", "group", "tile")
 POWERS = ("e8m0", "pow2")
 RULES = ("floor", "ceil", "even", "rceil")  # in the order of the kernels' numbers
+ROW_RULES = ("m2", "m2ceil")  # of powers of two under a row's own scale
 _USUAL_RULE = {"e8m0": "floor", "pow2": "rceil"}
 
 
@@ -20,7 +21,11 @@ class ScaleFormat:
 
     Args:
         name: "f32", "e8m0", "pow2", or the name of a float format up to 16 bits.
-        rule: how a power of two is chosen: floor (OCP's; may clip), ceil, even, rceil.
+        rule: how a power of two is chosen: floor (OCP's; may clip), ceil, even, rceil. Of pow2
+            also m2 and m2ceil: the largest scale of a row stays as it is, a float32, and its other
+            groups have it over the power of two that is next below (m2; never clips) or next above
+            the ratio (m2ceil). Source: the constraint M2 of ZeroQuant-FP (Wu et al., 2023), which
+            leaves the direction open; its M1 is rceil, the usual rule of pow2.
 
     Example:
         >>> str(ScaleFormat("e8m0", "even")), ScaleFormat("f16").bits
@@ -33,7 +38,7 @@ class ScaleFormat:
     def __post_init__(self):
         if self.name in POWERS:
             object.__setattr__(self, "rule", self.rule or _USUAL_RULE[self.name])
-            if self.rule not in RULES:
+            if self.rule not in RULES + (ROW_RULES if self.name == "pow2" else ()):
                 raise WorkbenchError(
                     f"{self.name}({self.rule})",
                     "a power-of-two scale is chosen by floor, ceil, even or rceil",
@@ -50,8 +55,13 @@ class ScaleFormat:
 
     @property
     def is_power(self) -> bool:
-        """Whether scales are powers of two."""
+        """Whether what a block stores is a power of two."""
         return self.name in POWERS
+
+    @property
+    def of_row(self) -> bool:
+        """Whether that power of two is times a float32 of the row."""
+        return self.rule in ROW_RULES
 
     @property
     def format(self) -> Format | None:
@@ -137,12 +147,23 @@ class Scale:
                 "the tensor's own scale is a float32",
                 "write *e4m3fn*f32",
             )
+        if self.two_level and self.levels[0].name == "pow2" and not self.row_ratios:
+            raise WorkbenchError(
+                "pow2 under the tensor's own scale", "it has no largest value to be brought to",
+                "write *pow2, or *pow2(m2) for a float32 a row above powers of two",
+            )  # fmt: skip
         for level in self.levels:
             if isinstance(level.format, FloatFormat):
                 _check_float_scale(level.format)
         if len(self.levels) == 2 and self.granularity == "tensor":
             raise WorkbenchError(
                 "two scale levels for one tensor", "both would be the same", "write one level"
+            )
+        if self.row_ratios and not self._plain_groups:
+            raise WorkbenchError(
+                f"{self.levels[0]} in {self}",
+                "it ties groups of a row, whose ranges lie about zero, to the largest of them",
+                f"write g256*{self.levels[0]}, with @mse or without",
             )
 
     def __str__(self) -> str:
@@ -157,6 +178,22 @@ class Scale:
     def two_level(self) -> bool:
         """Whether block scales are themselves scaled by one float32 of the tensor."""
         return len(self.levels) == 2
+
+    @property
+    def row_ratios(self) -> bool:
+        """Whether block scales are powers of two times one float32 of their row."""
+        return self.levels[0].of_row
+
+    @property
+    def has_whole(self) -> bool:
+        """Whether a float32 stands above the block scales, one for the tensor or one a row."""
+        return self.two_level or self.row_ratios
+
+    @property
+    def _plain_groups(self) -> bool:
+        """Whether groups have one scale each, by their largest magnitude or by search."""
+        shifted = self.zero_point or self.mean or self.two_level
+        return self.granularity == "group" and not shifted and self.range.kind in ("absmax", "mse")
 
 
 def _check_float_scale(f: FloatFormat) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import WorkbenchError
 from ..formats import FloatFormat, Format, IntegerFormat, MixtureFormat, PositFormat
 from .layout import Layout
-from .scale import RULES, Scale
+from .scale import RULES, Scale, ScaleFormat
 
 if TYPE_CHECKING:
     from ..kernels.scales import ScaleRule
@@ -46,7 +46,7 @@ class Scheme:
                 "a zero point is an integer code, so the format must be an integer",
                 "write int4/g128+zp",
             )
-        if self.format.family == "mixture" and (self.scale.two_level or self.scale.mean):
+        if self.format.family == "mixture" and (self.scale.has_whole or self.scale.mean):
             raise WorkbenchError(
                 f"{'a mean' if self.scale.mean else 'two scale levels'} for {self.format}",
                 "beside its scale a block stores which grid it chose, and no more",
@@ -94,6 +94,11 @@ class Scheme:
             return ()
         return tuple(Scheme(part, self.scale) for part in self.format.parts)
 
+    @cached_property
+    def unrounded(self) -> Scheme:
+        """The scheme with float32 scales as they come, before they are stored."""
+        return replace(self, scale=replace(self.scale, levels=(ScaleFormat(),)))
+
     @property
     def extra_bits(self) -> int:
         """Bits that a block stores beside its scale: zero point, mean, or which grid it chose."""
@@ -115,7 +120,15 @@ class Scheme:
         return integer.low_code, integer.high_code
 
     def rule(self, whole: float = 1.0) -> ScaleRule:
-        """The kernel's rule for a block's scale; `whole` is the tensor's scale of two levels."""
+        """The kernel's rule for a block's scale; `whole` is the tensor's scale of two levels.
+
+        Where a block's scale follows from its row's as well, there is none: a `WorkbenchError`.
+        """
+        if self.scale.row_ratios:
+            raise WorkbenchError(
+                str(self), "a scale depends on the other blocks of its row, not on its own alone",
+                "use scheme.fit(x), or wb.metrics.error(x, scheme), which is exact",
+            )  # fmt: skip
         return self._rule if whole == 1 else self._rule._replace(whole=np.float32(whole))
 
     @cached_property
@@ -209,13 +222,14 @@ class Scheme:
 
         return quantize(self, x, axis, rounding, seed)
 
-    def fit(self, x: Any, axis: int = -1, whole: float | None = None) -> Fitted:
+    def fit(self, x: Any, axis: int = -1, whole: float | np.ndarray | None = None) -> Fitted:
         """The scheme with the scales of `x` chosen, to round with them again and again.
 
         Args:
             x: array or tensor on the CPU.
             axis: the axis along which values share scales.
-            whole: the tensor's own scale of two levels, where `x` is a part of that tensor.
+            whole: the tensor's own scale of two levels, or float32 (rows, 1) those of the rows
+                where blocks are tied to them, where `x` is a part of that tensor.
 
         Example:
             >>> import workbench as wb
@@ -240,10 +254,11 @@ class Scheme:
             return 0.0
         if self.scale is None:
             return float(self.format.bits)
-        blocks = int(np.prod(Layout.of(tuple(shape), axis, self.scale).scale_shape))
+        layout = Layout.of(tuple(shape), axis, self.scale)
+        blocks = int(np.prod(layout.scale_shape))
         each = self.scale.levels[0].bits + self.extra_bits
-        whole = 32 if self.scale.two_level else 0
-        return self.format.bits + (blocks * each + whole) / count
+        wholes = layout.rows if self.scale.row_ratios else int(self.scale.two_level)
+        return self.format.bits + (blocks * each + 32 * wholes) / count
 
 
 def _saturating(format: Format | None) -> FloatFormat:

@@ -85,11 +85,13 @@ class Geometry(NamedTuple):
 
 
 def unseen(scheme: Scheme) -> WorkbenchError:
-    """Why no sketch answers for a scheme whose groups choose among grids, or lose their mean."""
-    what = "chooses its grid by" if scheme.parts else "is shifted by the mean of"
+    """Why no sketch answers for a scheme whose groups know more than their reach."""
+    what = "chooses its grid by its own" if scheme.parts else "is shifted by the mean of its own"
+    if scheme.scale is not None and scheme.scale.row_ratios:
+        what = "is tied to the largest of its row's"
     return WorkbenchError(
         str(scheme),
-        f"each group {what} its own values, which a sketch no longer has",
+        f"each group {what} values, which a sketch no longer has",
         "use wb.metrics.error(x, scheme), which is exact",
     )
 
@@ -103,7 +105,7 @@ def geometry_of(scheme: Scheme) -> Geometry | None:
         ('group32/power', None)
     """
     scale = scheme.scale
-    if scheme.parts or (scale is not None and scale.mean):
+    if scheme.parts or (scale is not None and (scale.mean or scale.row_ratios)):
         raise unseen(scheme)
     if scale is None or scale.granularity == "tensor":
         return None
