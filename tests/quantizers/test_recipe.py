@@ -189,3 +189,22 @@ def test_the_same_bytes_in_fresh_processes_and_on_one_and_two_threads():
                               capture_output=True, check=True)  # fmt: skip
         found.add(done.stdout)
     assert len(found) == 1
+
+
+def test_residuals_make_up_for_what_those_before_left_and_nothing_twice(layer, calibration):
+    rows = calibration.rows
+    exact = rows @ layer.weight.T + layer.bias
+    orders = ("low_rank outlier_columns(threshold=3)", "outlier_columns(threshold=3) low_rank")
+    for solver in ("nearest", "adaquant(steps=20)"):
+        for residuals in (*orders, "bias_correction"):
+            recipe = Recipe.parse(f"w=int2/channel {solver} a=int8/token {residuals}")
+            made = recipe.apply(layer, calibration)
+            plain = Recipe.parse(f"w=int2/channel {solver} a=int8/token").apply(layer, calibration)
+            assert made.error(layer, calibration) < 1.0001 * plain.error(layer, calibration)
+            if residuals == "bias_correction":
+                assert abs((made(rows) - exact).mean(axis=0)).max() < 1e-4
+    first, second = (
+        Recipe.parse(f"w=int8/channel {order}").apply(layer, calibration).error(layer, calibration)
+        for order in orders
+    )
+    assert first < 1e-4 and second < 1e-4

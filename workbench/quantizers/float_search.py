@@ -109,20 +109,46 @@ def best_floats(
         searches = [plain]
         for f in formats if shifted else ():
             base = Recipe.parse(f"exponent_shift(inputs={f})")
-            searches.append(_Turns(base, layer, calibration, (f,), f, tokens))
+            searches.append(_Turns(base, layer, calibration, (f,), f, tokens, f.exponent))
         found = [state for turns in searches for state in turns.states(bits, rounds)]
         usual = Recipe(weights=f"{middle}/channel", activations=plain.start)
         best = min(found, key=lambda state: state[1])
         return FloatSearch(*best, plain.made(usual)[1], tuple(found))
 
 
+def rewritten_floats(
+    layer: Layer,
+    calibration: Calibration,
+    bits: int,
+    formats: tuple[FloatFormat, ...],
+    columns: int,
+    rounds: int,
+    tokens: int,
+) -> Recipe:
+    """The recipe of least error for a layer whose transforms are done: no transform is added.
+
+    Args:
+        layer: after all transforms.
+        calibration: of the inputs that it is then given.
+        bits: of the weights.
+        formats: of the inputs that are tried, the one to begin with in the middle.
+        columns: bits of a power of two for each column of the weights, or 0.
+        rounds: turns of each at most.
+        tokens: rows that the inputs' bias is chosen on.
+    """
+    middle = formats[len(formats) // 2]
+    turns = _Turns(Recipe(), layer, calibration, formats, middle, tokens, columns)
+    return min(turns.states(bits, rounds), key=lambda state: state[1])[0]
+
+
 class _Turns:
     """One layer after its transforms, and the turns that are taken on it."""
 
     def __init__(
-        self, base: Recipe, layer: Layer, calibration: Calibration, formats, first, tokens
-    ):
-        self.base, self.formats = base, formats
+        self, base: Recipe, layer: Layer, calibration: Calibration, formats, first, tokens,
+        columns: int = 0,
+    ):  # fmt: skip
+        self.base, self.formats, self.columns = base, formats, columns
         self.rewritten = base.rewrite([layer], calibration)
         rows = self.rewritten.calibration.rows
         self.rows = rows[:: max(1, len(rows) // tokens)]
@@ -158,8 +184,7 @@ class _Turns:
 
     def _recipes(self, inputs: str, bits: int) -> Iterator[Recipe]:
         """The recipes of every format of weights for inputs that are rounded so."""
-        columns = self.formats[0].exponent if self.base.transforms else 0
-        solver = RangeSearch(inputs=inputs, columns=columns)
+        solver = RangeSearch(inputs=inputs, columns=self.columns)
         for format in splits(bits):
             yield Recipe(
                 weights=f"{format}/channel", activations=inputs, solver=solver,

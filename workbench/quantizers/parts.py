@@ -1,4 +1,4 @@
-"""Parts of a recipe: transforms, solvers and residuals, each plain data with a name.
+"""Parts of a recipe: transforms, solvers, residuals and tunings, each plain data with a name.
 
 A part is a frozen dataclass; writing its class is all there is to registering it. Its text is its
 name, with what differs from the defaults in brackets: `smooth`, `smooth(alpha=0.7)`.
@@ -18,7 +18,7 @@ _CALL = re.compile(r"(?P<name>\w+)(?:\((?P<arguments>.*)\))?")
 
 @dataclass(frozen=True)
 class Part:
-    """One step of a recipe, as data; `kind` says which: "transform", "solver" or "residual".
+    """One step of a recipe, as data, of one `kind`: transform, solver, residual or tuning.
 
     Example:
         >>> str(part("smooth(0.7)")), part("smooth").json()
@@ -79,7 +79,7 @@ def part(text: str | dict[str, Any] | Part, kind: str = "") -> Part:
 
 def named(name: str) -> type[Part]:
     """The class of a part by its name."""
-    from . import residuals, solvers, transforms  # noqa: F401  (their classes register themselves)
+    from . import residuals, solvers, transforms, tunings  # noqa: F401  (classes register themselves)
 
     if name not in REGISTERED:
         raise unknown("part of a recipe", name, REGISTERED)

@@ -1,4 +1,4 @@
-"""A recipe: transforms, scheme, solver and residuals for a layer's weights, inputs and cache.
+"""A recipe: transforms, scheme, solver, residuals and tunings for weights, inputs and cache.
 
 Plain frozen data: a compact text, JSON both ways, a hash. What it gives is a function of the
 weights, the calibration, the recipe and its seed, the same bytes on any number of threads.
@@ -27,9 +27,11 @@ from .rewrites import Rewrite, prove
 from .solvers.base import Problem, Solver
 from .solvers.nearest import Nearest
 from .transforms.base import Reading, Transform
+from .tunings.base import Tuning
 
 NEAREST = Nearest()
 AS_IT_IS = Rewrite()
+LISTS = ("transforms", "residuals", "tunings")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Recipe:
         transforms: rewrites of the layer, in their order; texts, JSON or parts.
         solver: how the weights' codes are chosen.
         residuals: what is added back, in its order.
+        tunings: what is trained across the model once every layer has its codes, in its order.
         static: whether the inputs' ranges come from the calibration.
         prefix: whether a layer is calibrated on what the quantized layers before it give.
         seed: for everything that is drawn.
@@ -66,6 +69,7 @@ class Recipe:
     transforms: tuple[Transform, ...] = ()
     solver: Solver = NEAREST
     residuals: tuple[Residual, ...] = ()
+    tunings: tuple[Tuning, ...] = ()
     static: bool = False
     prefix: bool = False
     seed: int = 0
@@ -76,8 +80,9 @@ class Recipe:
         for name in ("weights", "activations", "cache"):
             text = getattr(self, name)
             put(self, name, parse_scheme(text).name if text else "")
-        for name, kind in (("transforms", "transform"), ("residuals", "residual")):
-            put(self, name, tuple(part(one, kind) for one in _listed(getattr(self, name))))
+        for name in LISTS:
+            parts = _listed(getattr(self, name))
+            put(self, name, tuple(part(one, name.removesuffix("s")) for one in parts))
         put(self, "solver", part(self.solver, "solver"))
         put(self, "overrides", tuple((str(p), Recipe.of(r)) for p, r in _pairs(self.overrides)))
         self._check()
@@ -96,10 +101,10 @@ class Recipe:
         if self.static:
             Activations.of(self.activations, True, Calibration.identity(2))
         for pattern, override in self.overrides:
-            if override.overrides or override.prefix or override.seed:
+            if override.overrides or override.prefix or override.seed or override.tunings:
                 raise WorkbenchError(
                     f"[{pattern}: {override}]", "an override is of single layers",
-                    "write prefix, seed and patterns outside the brackets",
+                    "write prefix, seed, tunings and patterns outside the brackets",
                 )  # fmt: skip
 
     def __str__(self) -> str:
@@ -130,7 +135,7 @@ class Recipe:
     def json(self) -> dict[str, Any]:
         """The recipe as plain data."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("transforms", "residuals"):
+        for name in LISTS:
             plain[name] = [one.json() for one in plain[name]]
         plain["solver"] = self.solver.json()
         plain["overrides"] = [[pattern, one.json()] for pattern, one in self.overrides]
@@ -155,7 +160,7 @@ class Recipe:
     @property
     def changes(self) -> bool:
         """Whether it does anything to a layer that no override is for."""
-        rest = replace(self, overrides=(), prefix=False, seed=0)
+        rest = replace(self, overrides=(), tunings=(), prefix=False, seed=0)
         return rest != Recipe()
 
     def for_layer(self, name: str) -> Recipe:
@@ -163,7 +168,7 @@ class Recipe:
         for pattern, override in self.overrides:
             if fnmatchcase(name, pattern):
                 return replace(override, seed=self.seed)
-        return replace(self, overrides=(), prefix=False)
+        return replace(self, overrides=(), tunings=(), prefix=False)
 
     def apply(self, layer: Any, calibration: Calibration | None = None) -> QuantizedLayer:
         """Quantize one layer.
@@ -197,6 +202,11 @@ class Recipe:
 
         The transforms are those of the first layer. Each proves that it changes no output.
         """
+        if self.tunings:
+            raise WorkbenchError(
+                str(self.tunings[0]), "it is trained across a model, and this is one layer",
+                "quantize the model with wb.quantize(model, recipe, text)",
+            )  # fmt: skip
         rewrite, mine = Rewrite(), self.for_layer(layers[0].name)
         for transform in mine.transforms:
             weight = np.concatenate([layer.weight for layer in layers])
@@ -232,8 +242,12 @@ class Recipe:
             weight, kept = solved.fitted.quantize(solved.values), None
             activations, bias = solved.activations or activations, _sum(bias, solved.bias)
         made = QuantizedLayer(layer.name, weight, kept, bias, rewrite, activations, (), cache)
+        moved = 0.0 if bias is layer.bias else bias - (0.0 if layer.bias is None else layer.bias)
         for residual in self.residuals:
-            remainder = Remainder(layer.weight, made.effective, calibration, made.rounded)
+            whole = made.effective
+            remainder = Remainder(
+                layer.weight, whole, calibration, made.rounded, moved, whole - made.matrix
+            )
             made = replace(made, corrections=(*made.corrections, residual.fit(remainder)))
         return made
 

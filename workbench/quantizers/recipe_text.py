@@ -33,7 +33,7 @@ def write(recipe: Recipe) -> str:
     words += [word for word in WORDS[:1] if recipe.static]
     if recipe.cache:
         words.append(f"kv={recipe.cache}")
-    words += [str(residual) for residual in recipe.residuals]
+    words += [str(one) for one in (*recipe.residuals, *recipe.tunings)]
     words += [word for word in WORDS[1:] if recipe.prefix]
     if recipe.seed:
         words.append(f"seed={recipe.seed}")
@@ -43,7 +43,7 @@ def write(recipe: Recipe) -> str:
 
 def read(text: str) -> dict[str, Any]:
     """The arguments of a recipe from its text; what cannot be read raises `WorkbenchError`."""
-    found: dict[str, Any] = {"transforms": [], "residuals": [], "overrides": []}
+    found: dict[str, Any] = {"transforms": [], "residuals": [], "tunings": [], "overrides": []}
     for word in _words(text):
         _take(word, found)
     return found

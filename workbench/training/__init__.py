@@ -15,6 +15,7 @@ from .sharpness import logit_sharpness
 _TORCH = {
     "Adapter": "adapters",
     "Adam8bit": "optimizers",
+    "FrozenBase": "frozen_base",
     "LearnedBits": "noisy_weights",
     "LearnedPoint": "fixed_point",
     "QuantizedLinear": "linear",
@@ -24,7 +25,7 @@ _TORCH = {
     "rounded_gradient": "straight_through",
 }
 
-_MODULES = ("papers", "stream", "zipf")  # these too
+_MODULES = ("diffusion", "papers", "stream", "zipf")  # these too
 
 __all__ = ["logit_sharpness", "rounded_normal", "with_noise", *_TORCH, *_MODULES]
 

@@ -22,12 +22,17 @@ class Remainder:
         quantized: float32, as it has it, with the residuals so far.
         calibration: of the inputs, or None.
         rounded: rounds inputs as the layer will.
+        bias: what the solver has added to the bias, float32 (outputs,), or 0.
+        added: the part of `quantized` that comes from the residuals so far, or 0; channels that
+            are taken out of the quantized product still have it.
     """
 
     weight: np.ndarray
     quantized: np.ndarray
     calibration: Calibration | None
     rounded: Callable[[np.ndarray], np.ndarray]
+    bias: np.ndarray | float = 0.0
+    added: np.ndarray | float = 0.0
 
     def known(self, name: str) -> Calibration:
         """The calibration, where the residual called `name` cannot do without."""

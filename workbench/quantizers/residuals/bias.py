@@ -40,5 +40,5 @@ class BiasCorrection(Residual):
         rows = remainder.known(self.name).rows
         before = rows.mean(axis=0, dtype=np.float64) @ remainder.weight.T.astype(np.float64)
         rounded = remainder.rounded(rows).mean(axis=0, dtype=np.float64)
-        after = rounded @ remainder.quantized.T.astype(np.float64)
+        after = rounded @ remainder.quantized.T.astype(np.float64) + remainder.bias
         return Constant((before - after).astype(np.float32))

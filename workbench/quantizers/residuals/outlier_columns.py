@@ -92,8 +92,8 @@ class OutlierColumns(Residual):
     def fit(self, remainder: Remainder) -> Columns:
         """The weight that outliers meet."""
         if self.weights == "quantized":
-            return Large(remainder.quantized, 0, self.threshold)
-        kept = _halves(remainder.weight)
+            return Large(remainder.quantized - remainder.added, 0, self.threshold)
+        kept = _halves(remainder.weight - remainder.added)
         return Large(kept, 2 * kept.size, self.threshold)
 
 
@@ -143,7 +143,7 @@ class KeptColumns(Residual):
                 f"write 0 to {features - 1}",
             )  # fmt: skip
         stored = numbers.size * (2 * outputs + 4)
-        return Chosen(_halves(remainder.weight), stored, numbers)
+        return Chosen(_halves(remainder.weight - remainder.added), stored, numbers)
 
 
 def _halves(weight: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...errors import WorkbenchError
+from .adam import Adam
 from .base import Problem, Solved, Solver, by_rows
 
 ROWS = 128  # learned together
@@ -75,17 +76,13 @@ class AdaRound(Solver):
         inside = step > 0
         share = np.clip((weight - low) / np.where(inside, step, 1), 0.0, 1.0)
         scale = 1.0 / np.maximum(_loss(np.where(share > 0.5, high, low) - weight, gram), 1e-20)
-        logits = _inverse(share)
-        first, second = np.zeros_like(logits), np.zeros_like(logits)
+        logits, adam = _inverse(share), Adam(self.rate)
         for number in range(1, self.steps + 1):
             up, slope = _rectified(logits)
             error = low + up * step - weight
             gradient = 2 * (error @ gram) * step * slope * scale[:, None]
             gradient += self._decision(up, slope, number)
-            first += 0.1 * (gradient - first)
-            second += 0.001 * (gradient**2 - second)
-            size = np.sqrt(second / (1 - 0.999**number)) + 1e-8
-            logits -= self.rate * (first / (1 - 0.9**number)) / size
+            logits = adam.moved(logits, gradient)
         return np.where(_rectified(logits)[0] >= 0.5, high, low)
 
     def _decision(self, up: np.ndarray, slope: np.ndarray, number: int) -> np.ndarray | float:

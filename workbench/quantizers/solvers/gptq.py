@@ -67,7 +67,7 @@ class GPTQ(Solver):
         return Solved(values, _joined(problem, [scales[start] for start in sorted(scales)]))
 
 
-def inverse_factor(gram: np.ndarray, damp: float) -> np.ndarray:
+def inverse_factor(gram: np.ndarray, damp: float, name: str = GPTQ.name) -> np.ndarray:
     """The upper triangle U with H^-1 = U^T U, float32, for H = gram with its damped diagonal.
 
     A channel without inputs counts as one of unit size. H = M M^T for the upper M that is found by
@@ -85,9 +85,34 @@ def inverse_factor(gram: np.ndarray, damp: float) -> np.ndarray:
             inverse, _ = dtrtri(lower[::-1, ::-1], lower=0)
     except LinAlgError:
         raise WorkbenchError(
-            f"gptq(damp={damp})", "the inputs' products are singular", "write gptq(damp=0.05)"
+            f"{name}(damp={damp})", "the inputs' products are singular", f"write {name}(damp=0.05)"
         ) from None
     return np.triu(inverse).astype(np.float32)
+
+
+def rounded_in_order(
+    weight: np.ndarray, fitted: Fitted, factor: np.ndarray, order: np.ndarray
+) -> np.ndarray:
+    """A weight rounded column by column under scales that stay as they are.
+
+    Args:
+        weight: float32 (outputs, features).
+        fitted: the scheme with scales of this weight's shape.
+        factor: what `inverse_factor` gives for the features in `order`.
+        order: in which the features are rounded, int64 (features,).
+
+    Example:
+        >>> from workbench.schemes import parse
+        >>> w = np.float32([[7.0, 0.5]])  # what the first loses, the second makes up for
+        >>> products, order = np.array([[1.0, 0.9], [0.9, 1.0]]), np.array([1, 0])
+        >>> factor = inverse_factor(products, 0.0)
+        >>> rounded_in_order(w, parse("int4/channel").fit(w), factor, order)
+        array([[7., 0.]], dtype=float32)
+    """
+    values = np.empty_like(weight)
+    fixed = _Fixed(fitted, slice(0, len(weight)), order)
+    values[:, order] = _columns(weight[:, order], factor, fixed)
+    return values
 
 
 class _Fixed:
@@ -95,8 +120,8 @@ class _Fixed:
 
     group = 0
 
-    def __init__(self, problem: Problem, part: slice, order: np.ndarray):
-        self.fitted, self.part, self.order = problem.fitted, part, order
+    def __init__(self, fitted: Fitted, part: slice, order: np.ndarray):
+        self.fitted, self.part, self.order = fitted, part, order
 
     def at(self, place: int, left: np.ndarray) -> Region:
         """The scales of the column at a place."""
@@ -107,10 +132,11 @@ class _Fixed:
 class _ByGroup:
     """The scales of some rows, those of a group chosen from its columns when it is reached."""
 
-    def __init__(self, problem: Problem, group: int):
+    def __init__(self, problem: Problem, part: slice, group: int):
         self.scheme, self.group = problem.scheme, group
-        two = problem.scheme.scale.two_level
-        self.whole = problem.fitted.chosen.whole if two else None
+        self.whole = problem.fitted.chosen.whole if problem.scheme.scale.has_whole else None
+        if problem.scheme.scale.row_ratios:
+            self.whole = self.whole[part]
         self.found: list[Fitted] = []
 
     def at(self, place: int, left: np.ndarray) -> Region:
@@ -125,8 +151,8 @@ class _ByGroup:
 def _scales(problem: Problem, part: slice, order: np.ndarray, act_order: bool) -> _Fixed | _ByGroup:
     scale = problem.scheme.scale
     if scale is None or act_order or scale.granularity != "group":
-        return _Fixed(problem, part, order)
-    return _ByGroup(problem, problem.fitted.layout.size)
+        return _Fixed(problem.fitted, part, order)
+    return _ByGroup(problem, part, problem.fitted.layout.size)
 
 
 def _columns(weight: np.ndarray, factor: np.ndarray, scales: _Fixed | _ByGroup) -> np.ndarray:

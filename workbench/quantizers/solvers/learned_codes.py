@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...errors import WorkbenchError
+from ...errors import WorkbenchError, unknown
 from ...formats import PowerFormat
 from ...kernels.threads import one_blas_thread
 from ...schemes import Scheme, apply
@@ -20,7 +20,9 @@ from ...schemes.fitted import Fitted, Region
 from .adam import Adam
 from .adaround import FLAT, STEEP
 from .base import Problem, Solved, Solver, by_rows
+from .descent import Descent
 from .goal import Goal
+from .output_loss import LOSSES, OutputLoss
 
 ROWS = 128  # learned together
 POWER_STEPS, POWER_RATE = 100, 0.02  # of the exponent's logarithm
@@ -28,6 +30,11 @@ LEAST, MOST = 0.05, 8.0  # what a power format takes
 FREE_RATE = 0.1  # codes a step, while nothing has to be decided
 CUT_OFF = 1e-5  # share of the error that is left between the values where weights are cut off
 SMALLEST = np.float32(1e-30)
+CHOICES = {
+    "loss": ("mse", *LOSSES),
+    "freedom": ("grid", "neighbours"),
+    "optimizer": ("adam", "sgd"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,13 @@ class LearnedCodes(Solver):
         decide: weight of the term that makes every decision come out, beside an error that is 1 a
             weight at the nearest values.
         power: whether the exponent of a power format is learned too.
+        loss: "mse" of the outputs, through products of all inputs; "cosine" of the outputs of a
+            token, or "kl" of their softmax, on a sample of tokens.
+        freedom: "grid" for all of it, or "neighbours" for the two values about each weight.
+        optimizer: "adam", or "sgd" with momentum.
 
-    A layer without known inputs, or a mixture of grids, raises `WorkbenchError`.
+    Which of these choices matter is what Gong et al., 2024, ask; their settings are not published
+    in full. A layer without known inputs, or a mixture of grids, raises `WorkbenchError`.
 
     Example:
         >>> from workbench.quantizers import Calibration
@@ -65,6 +77,9 @@ class LearnedCodes(Solver):
     rate: float = 0.02
     decide: float = 40.0
     power: bool = True
+    loss: str = "mse"
+    freedom: str = "grid"
+    optimizer: str = "adam"
     name: ClassVar[str] = "learned_codes"
 
     def __post_init__(self):
@@ -73,6 +88,9 @@ class LearnedCodes(Solver):
                 str(self), "it takes steps of some size, and a term that is not negative",
                 "write learned_codes(steps=500, rate=0.02)",
             )  # fmt: skip
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise unknown(f"{name} of {self.name}", getattr(self, name), allowed)
 
     def solve(self, problem: Problem) -> Solved:
         """The learned values; their error on the calibration is never above that of nearest."""
@@ -82,13 +100,20 @@ class LearnedCodes(Solver):
                 "choose one of them, or write nearest",
             )  # fmt: skip
         with one_blas_thread():
-            goal = Goal.of(problem, "", self.name)
+            goal = self._goal(problem)
             start = Solved(problem.fitted.round(problem.weight), problem.fitted)
             fitted = self._bent(problem.fitted, goal) if self.power else problem.fitted
             learned = self._learned(fitted, goal)
             return min(learned, start, key=lambda solved: float(goal.errors(solved.values).sum()))
 
-    def _bent(self, fitted: Fitted, goal: Goal) -> Fitted:
+    def _goal(self, problem: Problem) -> Goal | OutputLoss:
+        """What is to be small."""
+        if self.loss == "mse":
+            return Goal.of(problem, "", self.name)
+        problem.gram(self.name)
+        return OutputLoss.of(self.loss, problem.weight, problem.calibration)
+
+    def _bent(self, fitted: Fitted, goal: Goal | OutputLoss) -> Fitted:
         """The grid of a power format with a better exponent; any other grid as it is."""
         format = fitted.scheme.format
         if not isinstance(format, PowerFormat) or fitted.scheme.scale.mean:
@@ -103,7 +128,7 @@ class LearnedCodes(Solver):
             logarithm = np.clip(adam.moved(logarithm, slope), np.log(LEAST), np.log(MOST))
         return best
 
-    def _learned(self, fitted: Fitted, goal: Goal) -> Solved:
+    def _learned(self, fitted: Fitted, goal: Goal | OutputLoss) -> Solved:
         """Every row at the better of its nearest values and its learned ones."""
         values = np.empty_like(goal.weight)
 
@@ -115,10 +140,10 @@ class LearnedCodes(Solver):
             better = goal.errors(learned, rows) < goal.errors(nearest, rows)
             values[rows] = np.where(better[:, None], learned, nearest)
 
-        by_rows(solve, len(values), ROWS)
+        by_rows(solve, len(values), ROWS if self.loss == "mse" else len(values))
         return Solved(values, fitted)
 
-    def _moved(self, grid: _Grid, places, nearest, goal: Goal, rows: slice) -> np.ndarray:
+    def _moved(self, grid: _Grid, places, nearest, goal, rows: slice) -> np.ndarray:
         """The places of some rows after all steps, near whole numbers by then.
 
         Where the ends of the grid cut weights off, the others first make up for that freely.
@@ -127,20 +152,23 @@ class LearnedCodes(Solver):
         each = 2 * np.float32(places.shape[1]) / np.maximum(errors, SMALLEST)
         size = np.where(errors > SMALLEST, each, 0)  # rows that are exact stay where they are
         cut = goal.errors(grid.between(places)[0], rows) > CUT_OFF * errors[:, 0]
+        ends = grid.reach(places, self.freedom == "neighbours")
         if cut.any():
-            places = self._stepped(grid, places, size, goal, rows, FREE_RATE, decide=False)
-        return self._stepped(grid, places, size, goal, rows, self.rate, decide=True)
+            places = self._stepped(grid, places, ends, size, goal, rows, FREE_RATE, decide=False)
+        return self._stepped(grid, places, ends, size, goal, rows, self.rate, decide=True)
 
-    def _stepped(self, grid, places, size, goal, rows, rate: float, decide: bool) -> np.ndarray:
-        """The places after steps of Adam, with or without the term that makes decisions."""
-        adam = Adam(rate)
+    def _stepped(
+        self, grid, places, ends, size, goal, rows, rate: float, decide: bool
+    ) -> np.ndarray:
+        """The places after all steps, with or without the term that makes decisions."""
+        mover = Adam(rate) if self.optimizer == "adam" else Descent(rate)
         steps = self.steps if decide else max(1, self.steps // 5)
         for number in range(steps):
             values, gaps = grid.between(places)
             gradient = goal.slope(values, rows) * gaps * size
             if decide:
                 gradient += self._decision(places, number / steps)
-            places = np.clip(adam.moved(places, gradient), 0, grid.last)
+            places = np.clip(mover.moved(places, gradient), *ends)
         return places
 
     def _decision(self, places: np.ndarray, done: float) -> np.ndarray:
@@ -165,6 +193,10 @@ class _Grid:
         """The place of every weight, float32; beyond an end it is that end."""
         units = weight / self.region.scales + self.offset
         return np.interp(units, self.points, np.arange(self.points.size)).astype(np.float32)
+
+    def reach(self, places: np.ndarray, near: bool) -> tuple[np.ndarray | int, np.ndarray | int]:
+        """How far places may go: to the two values about them, or all over the grid."""
+        return (np.floor(places), np.ceil(places)) if near else (0, self.last)
 
     def values(self, places: np.ndarray) -> np.ndarray:
         """The values at whole places, float32."""
@@ -191,7 +223,7 @@ def _with_power(fitted: Fitted, power: float) -> Fitted:
     return replace(fitted, scheme=Scheme(bent, scheme.scale))
 
 
-def _of_power(fitted: Fitted, goal: Goal) -> tuple[float, np.ndarray]:
+def _of_power(fitted: Fitted, goal: Goal | OutputLoss) -> tuple[float, np.ndarray]:
     """The error with every weight at its nearest value, and its slope along ln a.
 
     A value s (k / L)^(1 / a) moves by -v ln(k / L) / a along ln a; zero stays where it is.
