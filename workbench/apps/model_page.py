@@ -6,27 +6,22 @@ The page's state is the explorer's; its address is the explorer's link.
 from __future__ import annotations
 
 import html
-import threading
-from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
 import panel as pn
 
-from .. import models
-from ..errors import WorkbenchError
-from ..explorers.background import step_back
 from ..explorers.layer_value import LayerValue
 from ..explorers.model_explorer import VIEWS, ModelExplorer
 from ..explorers.opened_model import Opened
 from .format_page import Card
 from .model_controls import Controls
+from .opened_page import OpenedPage
 from .page_parts import code_card, frame, link_of_page, show_link, text, write_code
 from .page_style import SMALL
 from .panel_speed import quicken
 
 TITLE = "Model explorer"
-MOST_FINDINGS, MOST_TENSORS = 6, 40
+MOST_FINDINGS = 6
 DRAWN = {  # what of the state each view depends on, beside the model
     "sensitivity_map": {"recipe", "figure", "layer", "theme"},
     "outlier_map": {"layer", "channels", "what", "sort", "theme"},
@@ -38,56 +33,28 @@ AT_ONCE = ("outlier_map",)  # what is looked at when a layer is chosen
 AFTERWARDS = 15  # milliseconds, in which the first pictures are written to the socket
 
 
-class ModelPage:
+class ModelPage(OpenedPage):
     """The page of one session: an explorer, its controls, and its cards."""
 
     def __init__(self, link: str = ""):
-        self.explorer = ModelExplorer()
-        self.explorer.problem = self.explorer.follow(link) if link else ""
+        explorer = ModelExplorer()
+        explorer.problem = explorer.follow(link) if link else ""
         self.cards = {name: Card(name) for name in VIEWS}
-        self.headline, self.findings, self.value = text(), pn.Column(margin=0), text()
+        self.findings, self.value = pn.Column(margin=0), text()
         self.code = code_card()
-        self.pictures = pn.Column(
-            self.cards["sensitivity_map"].column, self.cards["what_helps"].column,
-            self.cards["outlier_map"].column, self.value, self.cards["channel_fan"].column,
-            self.cards["qsur_view"].column, sizing_mode="stretch_width", visible=False,
+        cards = {name: card.column for name, card in self.cards.items()}
+        pictures = pn.Column(
+            cards["sensitivity_map"], cards["what_helps"], cards["outlier_map"], self.value,
+            cards["channel_fan"], cards["qsur_view"], sizing_mode="stretch_width", visible=False,
         )  # fmt: skip
-        self.controls = Controls(self.explorer)
-        self._document = pn.state.curdoc
+        super().__init__(explorer, pictures)
+        self.controls = Controls(explorer)
         self._waiting: set[str] = set()
         self._asked = False
         self._listen()
-        self.explorer.param.watch(self._changed, list(ModelExplorer.STATE))
-        if self._document is not None:  # elsewhere, whoever wants it opened calls `start`
-            pn.state.onload(self.start)
+        explorer.param.watch(self._changed, list(ModelExplorer.STATE))
 
-    def start(self) -> None:
-        """Open the model in the background, and draw when it is open."""
-        self.explorer.cancel()
-        self.pictures.visible = False
-        self._say(f"Opening {self.explorer.model} …")
-        name = self.explorer.model
-        threading.Thread(target=self._open, args=(name,), daemon=True).start()
-
-    def _open(self, name: str) -> None:
-        """Open a model, telling how far it is; what refuses to run has its tensors offered."""
-        step_back()
-        try:
-            opened = self.explorer.open(
-                lambda line: self._later(lambda: self._say(f"{line[0].upper()}{line[1:]} …"))
-            )
-        except WorkbenchError as refusal:
-            words = str(refusal)
-            self._later(lambda: self._refused(name, words))
-            return
-        except Exception as failure:
-            words = f"{name} could not be opened: {type(failure).__name__}: {failure}"
-            self._later(lambda: self._say(words, "problem"))
-            raise
-        if self.explorer.model == name:
-            self._later(lambda: self._ready(opened))
-
-    def _ready(self, opened: Opened) -> None:
+    def ready(self, opened: Opened) -> None:
         """Show the model that is open."""
         self._findings(opened)
         self.controls.follow()
@@ -95,13 +62,6 @@ class ModelPage:
             self.draw(VIEWS)
             self.pictures.visible = True
         self._refine()
-
-    def _refused(self, name: str, words: str) -> None:
-        self._say(words, "problem", _tensor_links(name))
-
-    def _say(self, words: str, kind: str = "quiet", more: str = "") -> None:
-        role = ' role="alert"' if kind == "problem" else ' role="status"'
-        self.headline.object = f'<p class="{kind}"{role}>{html.escape(words)}</p>{more}'
 
     def _findings(self, opened: Opened) -> None:
         """Name the outliers that were found, each with a button that goes there."""
@@ -157,7 +117,7 @@ class ModelPage:
         self._waiting.update(name for name in touched if name not in AT_ONCE)
         if not self._asked:
             self._asked = True
-            self._later(self._follow, AFTERWARDS)
+            self.later(self._follow, AFTERWARDS)
 
     def _follow(self) -> None:
         """Draw what waits, of several changes only the last, and put the state into the address."""
@@ -170,16 +130,7 @@ class ModelPage:
 
     def _refine(self) -> None:
         """Measure what is not measured yet, drawn as it comes."""
-        self.explorer.refine(lambda names: self._later(lambda: self.draw(names)))
-
-    def _later(self, draw: Callable[[], None], delay: int = 0) -> None:
-        """Run `draw` in the session's own thread, `delay` ms from now."""
-        if self._document is None or self._document.session_context is None:
-            draw()
-        elif delay:
-            self._document.add_timeout_callback(draw, delay)
-        else:
-            self._document.add_next_tick_callback(draw)
+        self.explorer.refine(lambda names: self.later(lambda: self.draw(names)))
 
     def _listen(self) -> None:
         """Clicks and brushes in one view change the selection of all."""
@@ -200,10 +151,6 @@ class ModelPage:
         if label in self.explorer.param["transform"].objects:
             self.explorer.set(transform=label)
 
-    def stop(self) -> None:
-        """Drop the background work of a session that has ended."""
-        self.explorer.cancel()
-
 
 def _value(value: LayerValue) -> str:
     """A value in words, with a link to its bits."""
@@ -222,21 +169,6 @@ def _finding(one: Any) -> str:
         f'<p class="quiet"><b>{html.escape(one.name)}</b>, {kind} channel <b>{one.channel}</b>: '
         f"{one.ratio:,.0f} times the median channel, {html.escape(one.where)}{carried}</p>"
     )
-
-
-def _tensor_links(name: str) -> str:
-    """Links to the tensors of a checkpoint that does not run, in the format explorer."""
-    try:
-        infos = [one for one in models.tensors(name).infos if len(one.shape) > 1]
-    except WorkbenchError:
-        return ""
-    rows = "".join(
-        f'<li><a href="format_explorer?source={quote(f"file:{name}#{one.name}")}">'
-        f"{html.escape(one.name)}</a> {' × '.join(map(str, one.shape))}</li>"
-        for one in infos[:MOST_TENSORS]
-    )
-    more = f"<p>and {len(infos) - MOST_TENSORS} more</p>" if len(infos) > MOST_TENSORS else ""
-    return f"<p>Its tensors can be looked at one by one:</p><ul>{rows}</ul>{more}" if rows else ""
 
 
 def build() -> Any:

@@ -9,13 +9,15 @@ if TYPE_CHECKING:
     from .bit_editor import BitEditor
     from .format_designer import FormatDesigner
     from .format_explorer import FormatExplorer
+    from .method_matrix import MethodMatrix
     from .model_explorer import ModelExplorer
 
-__all__ = ["BitEditor", "FormatDesigner", "FormatExplorer", "ModelExplorer"]
+__all__ = ["BitEditor", "FormatDesigner", "FormatExplorer", "MethodMatrix", "ModelExplorer"]
 _HOMES = {
     "BitEditor": "bit_editor",
     "FormatDesigner": "format_designer",
     "FormatExplorer": "format_explorer",
+    "MethodMatrix": "method_matrix",
     "ModelExplorer": "model_explorer",
 }
 

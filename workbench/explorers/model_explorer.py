@@ -178,10 +178,8 @@ class ModelExplorer(State):
     @property
     def chosen_layer(self) -> str:
         """The layer that is looked at."""
-        model = self.opened
-        inputs = [one for one in model.outliers if one.place == "input"]
-        largest = max(inputs, key=lambda one: one.largest, default=None)
-        return self.layer or (largest.name if largest else model.layers[0])
+        model = self.opened  # which leaves a layer that it lacks out of the state
+        return self.layer or model.largest_layer
 
     @property
     def spec(self) -> ViewSpec:

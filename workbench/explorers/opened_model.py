@@ -53,6 +53,13 @@ class Opened:
         """Names of the linear layers in the order of the forward pass."""
         return list(self.model.linears())
 
+    @property
+    def largest_layer(self) -> str:
+        """The layer with the largest input of all outliers found; the first where none was."""
+        inputs = [one for one in self.outliers if one.place == "input"]
+        largest = max(inputs, key=lambda one: one.largest, default=None)
+        return largest.name if largest else self.layers[0]
+
     def layer(self, name: str) -> Layer:
         """A linear layer in float."""
         return Layer.of(self.model.linears()[name], name)

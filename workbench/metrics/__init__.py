@@ -1,8 +1,9 @@
 """How far a rounded tensor is from the original, by cause and in theory; how well data fill it."""
 
+from .correlations import canonical_correlations, mean_correlation
 from .covariances import moments
 from .densities import Density, Gaussian, Laplace, Mixture, StudentT, Uniform
-from .divergence import kl_top
+from .divergence import kl_top, top_k_divergence
 from .error import error
 from .expected import (
     BestRange,
@@ -24,6 +25,7 @@ from .figures import (
     sqnr,
     unused_codes,
 )
+from .pass_at_k import compare_pass_at_k, pass_at_k
 from .qsur import (
     Qsur,
     best_by_both,
@@ -67,6 +69,8 @@ __all__ = [
     "best_by_scaling",
     "best_range",
     "best_ranges",
+    "canonical_correlations",
+    "compare_pass_at_k",
     "cosine",
     "dot_product_error",
     "effective_bits",
@@ -79,10 +83,12 @@ __all__ = [
     "matrix_entropy",
     "matrix_nuclear_norm",
     "max_error",
+    "mean_correlation",
     "minifloat_values",
     "moments",
     "mse",
     "nuclear_norm",
+    "pass_at_k",
     "powers",
     "published_qsur",
     "qsur",
@@ -93,6 +99,7 @@ __all__ = [
     "spectrum",
     "spreading_rotation",
     "sqnr",
+    "top_k_divergence",
     "transformed",
     "unused_codes",
     "weighted_error",

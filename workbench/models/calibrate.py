@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -33,11 +33,13 @@ class Calibrations(Mapping[str, Calibration]):
         by_name: layers that read the same inputs hold one object.
         about: what was read, in words.
         windows: how many windows have been read.
+        read: token numbers of each window, int64 (T,); none where they were read from a file.
     """
 
     by_name: Mapping[str, Calibration]
     about: str = ""
     windows: int = 0
+    read: tuple[Tensor, ...] = field(default=(), repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Calibration:
         return self.by_name[name]
@@ -117,7 +119,7 @@ def calibrate(
         if stop():
             break
     about = f"{min(done * window, len(ids)):,} tokens in windows of {window}"
-    return Calibrations(_finished(running), about, done)
+    return Calibrations(_finished(running), about, done, tuple(parts[:done]))
 
 
 def token_numbers(model: TextModel, data: str | bytes | Tensor | Sequence[int]) -> Tensor:

@@ -60,11 +60,19 @@ class QuantizedRow:
 
 @dataclass
 class Quantization:
-    """How a model was quantized: its recipe, what it was calibrated with, and a row a layer."""
+    """How a model was quantized.
+
+    Attributes:
+        recipe: what was done.
+        calibration: what was read, in words.
+        rows: one a layer, as it was before all tunings.
+        tunings: the text of each, with its loss before and after.
+    """
 
     recipe: Recipe
     calibration: str = ""
     rows: list[QuantizedRow] = field(default_factory=list)
+    tunings: list[tuple[str, float, float]] = field(default_factory=list)
 
     @property
     def bits(self) -> float:
@@ -123,7 +131,27 @@ def quantize(
         work.solve(name)
         progress(done + 1, len(work.order))
     work.model.module.quantization = work.report
-    return work.model
+    return _tuned(work, model, recipe, calibrations)
+
+
+def _tuned(work: _Work, exact: TextModel, recipe: Recipe, calibrations: Calibrations) -> TextModel:
+    """The quantized model after the tunings of its recipe, on the text it was calibrated with."""
+    from workbench.models.tune import tune_model
+    from workbench.quantizers.tunings import Distill
+
+    made = work.model
+    for part in recipe.tunings:
+        if not calibrations.read:
+            raise WorkbenchError(
+                str(part), "it is trained on text, and there is none here",
+                "pass text, token numbers, or what calibrate(model, text) has just given",
+            )  # fmt: skip
+        assert isinstance(part, Distill)
+        windows = calibrations.read
+        made = tune_model(made, exact, windows, part, recipe.seed, weights=work.floats)
+        gain = made.module.tuning
+        made.module.quantization.tunings.append((str(part), gain.before, gain.after))
+    return made
 
 
 def _model(model: Any) -> TextModel:
@@ -168,6 +196,7 @@ class _Work:
             name: calibrations.by_name.get(name) for name in self.order
         }
         self.left: dict[str, tuple[Rewrite, str]] = {}
+        self.floats: dict[str, np.ndarray] = {}  # what the codes stand for, where it is trained on
 
     def rewrite(self) -> None:
         """Put all rewrites into the copy, which then gives what it gave."""
@@ -251,6 +280,8 @@ class _Work:
         layer = replace(Layer.of(linear, name), bias=_bias(linear))
         with naming(name):
             made = self.recipes[name].solve(layer, known, rest)
+        if self.recipe.tunings:
+            self.floats[name] = layer.weight
         self._put(made)
         error = float("nan") if known is None else replace(made, rewrite=Rewrite()).error(
             layer, known)  # fmt: skip

@@ -90,8 +90,8 @@ def _here() -> list[str]:
     return [name for name in TEXT_MODELS if name in here]
 
 
-def write_table(path: str | Path, table: str) -> None:
-    """Replace what stands between the two comments of a Markdown file by `table`.
+def write_table(path: str | Path, table: str, begin: str = BEGIN, end: str = END) -> None:
+    """Replace what stands between two comments of a Markdown file by `table`.
 
     A file that is missing or has no such comments is a `WorkbenchError`.
     """
@@ -99,14 +99,14 @@ def write_table(path: str | Path, table: str) -> None:
     if not path.is_file():
         raise WorkbenchError(str(path), "there is no such file", "write --write README.md")
     text = path.read_text("utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
+    before, first, rest = text.partition(begin)
+    _, last, after = rest.partition(end)
+    if not (first and last):
         raise WorkbenchError(
-            str(path), "the place for the table is not marked", f"put {BEGIN} and {END} into it"
+            str(path), "the place for the table is not marked", f"put {begin} and {end} into it"
         )
     with replacing(path) as spare:
-        spare.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
+        spare.write_text(f"{before}{begin}\n{table}\n{end}{after}", "utf-8")
 
 
 def main_list() -> str:

@@ -2,6 +2,7 @@
 
 from .channel_fan import Fan, channel_fan
 from .conformance import conformance
+from .design_space import design_space
 from .error_by_cause import error_by_cause
 from .error_field import ErrorField
 from .expected_error import ExpectedCurve, ExpectedErrors, expected_error
@@ -30,6 +31,7 @@ __all__ = [
     "ViewSpec",
     "channel_fan",
     "conformance",
+    "design_space",
     "error_by_cause",
     "expected_error",
     "fan_pair",

@@ -175,8 +175,8 @@ def gradient_step(
     moving = np.zeros(codes.size, bool)
     moving[np.argsort(-change.reshape(-1), kind="stable")[:count]] = True
     moving = moving.reshape(codes.shape)
-    curvature = single[:, None] if alone else _curvature(moving, goal.square)
-    target = values - (gradient / curvature).reshape(values.shape)
+    step = 1 / single[:, None] if alone else 1 / _curvature(moving, goal.square)
+    target = values - (gradient * step).reshape(values.shape)
     return np.where(moving, fitted.codes(target), codes)
 
 
