@@ -18,10 +18,43 @@ AFTER = "loss after 200 steps"
 
 # What must hold of the figures for the row's status to be true.
 HOLDS = {
+    0: lambda f: (
+        f["sample error, fp8"] <= 0.2 * f["sample error, int8"]
+        and f["mean error of layers, fp4"] <= 0.7 * f["mean error of layers, int4"]
+        and f["mean error of layers, fp4, learned rounding"] <= 0.7 * f["mean error of layers, fp4"]
+        and f["sample error, fp4, learned rounding"] <= 0.3 * f["sample error, fp4"]
+        and f["sliced distance, fp8"] < f["sliced distance, float from other noise"]
+    ),
+    3: lambda f: (
+        f["free scales, e2m1/g256"]
+        < f["tied to rows (M2), e2m1/g256"]
+        < f["powers of two (M1), e2m1/g256"]
+        < f["tied, next smaller, e2m1/g256"]
+        and f["ratios of scales that are powers of two"] == 1
+        and f["the recipe, tied scales"] < f["the recipe, powers of two scales"]
+    ),
     5: lambda f: (
         abs(f["mean relative error, M = 7"] * 2**7 - f["first order, times 2^M"]) < 0.01
         and f[f"{AFTER}, E8M7"] + 0.02 < f[f"{AFTER}, E8M1"] < f[f"{AFTER}, E8M0"] - 0.05
         and f[f"{AFTER}, E8M0"] + 0.1 < f[f"{AFTER}, E3M7"]
+    ),
+    9: lambda f: (
+        all(
+            f[f"decoupled over gptq, {bits} bits"] < limit
+            and f[f"decoupled over gptq with searched ranges, {bits} bits"] < 0.95
+            and f[f"largest rise of it, {bits} bits"] == 0
+            for bits, limit in ((3, 0.8), (2, 0.5))
+        )
+        and f["largest difference to least squares"] < 1e-6
+    ),
+    12: lambda f: (
+        all(
+            f[f"{kind} outliers, gptq: widths where floats lead"] >= 5
+            for kind in ("with", "without")
+        )
+        and f["with outliers, nearest: E3M2 over INT6, dB"] > 10
+        and f["without outliers, nearest: E3M2 over INT6, dB"] < 0
+        and f["without outliers, nearest: share of even steps on the front of gates"] > 0.5
     ),
     13: lambda f: (
         f["relative difference of the two products"] < 1e-12
@@ -55,6 +88,11 @@ HOLDS = {
         and f["hardware products that tensors miss"] == 0
         and f[f"{AFTER}, 8 bits"] < f[f"{AFTER}, float32"] + 0.03
     ),
+    24: lambda f: (
+        f["shifted and scaled over neither"] <= 0.01
+        and f["shifted and scaled over smoothed"] <= 0.75
+        and f["channels at -70 and 40, center"] <= 0.2 * f["channels at -70 and 40, smooth"]
+    ),
     27: lambda f: f["wrong products"] == 0,
     32: lambda f: (
         f["diag(4, 1), rotated"] == pytest.approx(math.pi / 5)
@@ -64,6 +102,11 @@ HOLDS = {
         and f["whitened with the longest axis diagonal, published"] > 1
         and abs(f["64 channels, rotated against the limit"]) < 1e-9
         and f["noise on unlikely tokens, KL over 1000"] == 0
+        and all(
+            f[f"learned over the best fixed, {kind} outliers"] <= 0.5
+            for kind in ("with", "without")
+        )
+        and f["rotation times its transpose, off by"] < 1e-6
     ),
     37: lambda f: (
         f["bitmod3"] < 0.85 * f["int3 asymmetric"] and f["bitmod4"] < 0.97 * f["int4 asymmetric"]
@@ -72,16 +115,54 @@ HOLDS = {
         f["channels found"] == 6
         and f["outliers apart"] < 0.03 * f["a scale a row"] < f["a scale a tensor"]
     ),
-    62: lambda f: all(
-        f[f"{solver} over nearest, {bits} bits"] < 0.9
-        for solver in ("adaround", "gptq", "gptq(act_order=true)")
-        for bits in (2, 3, 4)
+    43: lambda f: (
+        f["mse, grid, power, adam"] == min(v for name, v in f.items() if "adam" in name)
+        and f["mse, grid, uniform, adam"] < f["mse, grid, uniform, sgd"]
+        and f["whole grid over two neighbours, int2/channel@mse"] < 1
+        and 1 < f["calibrated on code over calibrated on plays, 4 bits"] < 1.1
+    ),
+    50: lambda f: (
+        all(f[f"width {width}, exponent of the bits"] > 1 for width in (32, 64))
+        and f["likely over unlikely tokens wrong, weight 0"]
+        < f["likely over unlikely tokens wrong, weight 1"]
+        < f["likely over unlikely tokens wrong, weight 10"]
+        and f["width 64 at 4 bits less width 32 at 16 bits, as many in the blocks"] < 0
+    ),
+    51: lambda f: (
+        f["mixed and permuted over eight bits"] <= 1.1
+        and f["mixed and permuted over mixed"] <= 0.3
+        and f["share of blocks at four bits"] == 0.875
+        and f["permutation alone, largest difference"] < 1e-4
+    ),
+    57: lambda f: all(
+        f[f"{bits} bits, calibrated on code: over nearest"]
+        < f[f"{bits} bits, calibrated on both: over nearest"]
+        < f[f"{bits} bits, calibrated on prose: over nearest"]
+        < 0.3
+        for bits in (4, 3, 2)
+    ),
+    62: lambda f: (
+        all(
+            f[f"{solver} over nearest, {bits} bits"] < 0.9
+            for solver in ("adaround", "gptq", "gptq(act_order=true)", "adaquant")
+            for bits in (2, 3, 4)
+        )
+        and f["static inputs with outliers, adaquant over nearest"] < 0.1
+        and f["random tables where it is not the best of all choices"] == 0
+        and f["integer program over four bits everywhere"] < 1
+        and f["batch norms, int3, found again"] < 0.8 * f["batch norms, int3"]
     ),
     64: lambda f: (
         f["share lost to zero, udynamic8"] < 0.1 < f["share lost to zero, uint8"]
         and abs(f[f"embedding's {AFTER}, dynamic8/b2048"] - f[f"embedding's {AFTER}, float32"])
         < 0.03
         and f[f"embedding's {AFTER}, int8/b2048"] > 1.5 * f[f"embedding's {AFTER}, float32"]
+    ),
+    66: lambda f: (
+        f["tuned over straight-through"] <= 0.7
+        and f["steps that raised the error"] == 0
+        and f["share of codes changed"] >= 0.2
+        and f["codes changed by the best full step"] == 0
     ),
     68: lambda f: (
         f["t(3), rows of many sizes, share 0.1: over chance"] <= 0.85
@@ -94,6 +175,11 @@ HOLDS = {
     71: lambda f: (
         f["codes decoded wrongly"] == 0
         and f["fp6 a row, gaussian"] < 0.3 * f["int4 g128 asymmetric, gaussian"]
+    ),
+    75: lambda f: (
+        f["trained over singular values, held out"] <= 0.64
+        and f["trained over the optimum, calibrated"] < 1.02
+        and f["bytes beyond codes and 16 bits a factor"] == 0
     ),
     83: lambda f: (
         f["error, ternary searched"] < f["error, ternary by mean"] < f["error, binary"]
@@ -124,6 +210,19 @@ HOLDS = {
         and f["accuracy after 200 steps, 1 bit"] > f["accuracy after 200 steps, float32"] - 0.015
         and f["accuracy after 200 steps, 1 bit"]
         > f["accuracy after 200 steps, float32 of the same bytes"]
+    ),
+    122: lambda f: (
+        all(
+            f[f"{kind}, rank correlation with the damage of two bits"] > 0.7
+            and f[f"{kind}, groups over the same widths shuffled"] < 0.9
+            for kind in ("PMPQ", "TDMPQ")
+        )
+        and f["CMPQ, rank correlation with the damage of four blocks"] == 1
+    ),
+    129: lambda f: (
+        f["8 bits, all over smooth"] < 0.9
+        and f["8 bits, all over full ranges"] < 0.01
+        and f["4 bits, all over smooth"] < 0.75
     ),
     131: lambda f: (
         f["gaussian, E2M5 over INT8, dB"] == pytest.approx(2.1, abs=0.05)

@@ -10,11 +10,12 @@ from workbench.kernels.threads import set_threads
 from workbench.quantizers import Calibration, Layer, Recipe
 from workbench.quantizers.activations import Rounding
 from workbench.quantizers.rewrites import Chain, Rotation, Scaling, Shift
+from workbench.quantizers.transforms import Hadamard
 from workbench.quantizers.transforms.base import Reading
 from workbench.quantizers.transforms.learned import (
     LearnedRotation,
     OutputError,
-    Pair,
+    Turned,
     cayley,
     passed_on,
     turned_slope,
@@ -70,13 +71,13 @@ def test_every_start_is_among_what_is_kept(problem):
     error, judged = OutputError(reading, "test"), []
     for steps in (0, 30, 150):
         scaling, rotation = LearnedRotation(steps=steps).fit(reading).steps
-        judged.append(error.judged(Pair(scaling.factors, rotation.inner)))
+        judged.append(error.judged(Turned(scaling.factors, (rotation.inner,))))
     eye = np.eye(64, dtype=np.float32)
-    assert judged[0] <= error.judged(Pair(np.ones(64, np.float32), eye))
+    assert judged[0] <= error.judged(Turned(np.ones(64, np.float32), (eye,)))
     assert judged[2] < judged[1] < judged[0]
     # steps far too large lead nowhere, so the start is what is kept
     wild = LearnedRotation(steps=20, rate=50.0).fit(reading).steps
-    assert error.judged(Pair(wild[0].factors, wild[1].inner)) <= judged[0]
+    assert error.judged(Turned(wild[0].factors, (wild[1].inner,))) <= judged[0]
 
 
 @pytest.mark.parametrize(
@@ -91,22 +92,33 @@ def test_gradients_are_those_of_torch(weights, inputs, problem):
     reading = Reading(layer.weight, seen, rounding=Rounding(weights, inputs))
     random = np.random.default_rng(0)
     factors = np.exp(0.3 * random.standard_normal(64)).astype(np.float32)
-    skew = (0.05 * random.standard_normal((64, 64))).astype(np.float32)
-    turn, inverse = cayley(skew)
+    after = Hadamard().fit(Reading(layer.weight[:, :64], None)) if "t8" in weights else None
+    skews = [(0.05 * random.standard_normal((n, n))).astype(np.float32) for n in (24, 40)]
+    turns, inverses = zip(*map(cayley, skews), strict=True)
     rows = seen.rows[:96]
-    of_logs, of_turn = OutputError(reading, "test").slope(Pair(factors, turn), rows)
-    of_skew = turned_slope(inverse, of_turn)
+    of_logs, of_turns = OutputError(reading, "test").slope(Turned(factors, turns, after), rows)
+    of_skews = [turned_slope(*pair) for pair in zip(inverses, of_turns, strict=True)]
 
     logs = torch.log(torch.from_numpy(factors)).double().requires_grad_()
-    m = torch.from_numpy(skew).double().requires_grad_()
-    k, eye = m - m.T, torch.eye(64, dtype=torch.float64)
-    o = (eye - k) @ torch.linalg.inv(eye + k)
+    each = [torch.from_numpy(skew).double().requires_grad_() for skew in skews]
+    o = torch.block_diag(*(_cayley(m - m.T) for m in each))
+    if after is not None:
+        o = o @ torch.from_numpy(after.inputs(np.eye(64, dtype=np.float32))).double()
     x, w = torch.from_numpy(rows).double(), torch.from_numpy(layer.weight).double()
     gave = _fake(x / logs.exp() @ o, inputs) @ _fake((w * logs.exp()) @ o, weights).T
     ((gave - x @ w.T) ** 2).sum().div(((x @ w.T) ** 2).sum()).backward()
-    for mine, theirs in ((of_logs, logs.grad), (of_skew, m.grad)):
+    known = [logs.grad, *(m.grad for m in each)]
+    for mine, theirs in zip([of_logs, *of_skews], known, strict=True):
         scale = theirs.abs().max().item()
         assert np.abs(mine - theirs.numpy()).max() < 2e-3 * scale
+
+
+def _cayley(k):
+    """The rotation of a skew matrix, by torch."""
+    import torch
+
+    eye = torch.eye(len(k), dtype=k.dtype)
+    return (eye - k) @ torch.linalg.inv(eye + k)
 
 
 def _fake(values, scheme):
@@ -161,6 +173,28 @@ def test_the_same_every_time_and_on_any_number_of_threads(problem):
     assert len(found) == 1
 
 
+def test_blocks_of_channels_turn_by_themselves(problem):
+    layer, seen, _ = problem
+    reading = Reading(layer.weight, seen, rounding=Recipe.parse(FOUR).rounding)
+    error = OutputError(reading, "test")
+    whole = Turned(np.ones(64, np.float32), (np.eye(64, dtype=np.float32),))
+    for text in ("learned_rotation(block=64)", "learned_rotation(block=24)"):
+        scaling, rotation = Recipe.parse(f"{text} {FOUR}").transforms[0].fit(reading).steps
+        turned = Turned(scaling.factors, (rotation.inner,))
+        assert error.judged(turned) < 0.6 * error.judged(whole)
+
+
+@pytest.mark.parametrize("count", [64, 48, 7])
+def test_a_rotation_is_undone(count):
+    rotation = Hadamard().fit(Reading(np.zeros((1, count), np.float32), None))
+    eye, x = np.eye(count, dtype=np.float32), rows_of(5, 2)[:, :count]
+    dense = rotation.inputs(eye)
+    assert np.allclose(dense @ dense.T, eye, atol=1e-6)
+    assert np.allclose(rotation.inputs(x), x @ dense, atol=1e-5 * np.abs(x).max())
+    assert np.allclose(rotation.undone(rotation.inputs(x)), x, atol=1e-5 * np.abs(x).max())
+    assert np.allclose(rotation.undone(x), x @ dense.T, atol=1e-5 * np.abs(x).max())
+
+
 def test_a_chain_of_steps_is_its_steps(problem):
     layer, seen, _ = problem
     shift, scaling = Shift(np.float32(np.arange(64))), Scaling(np.float32(np.arange(1, 65)))
@@ -189,7 +223,8 @@ def test_few_rows_and_single_steps(problem):
     [("learned_rotation", True, "a recipe that rounds nothing"),
      (f"learned_rotation {FOUR}", False, "were given"),
      (f"learned_rotation(rate=0) {FOUR}", True, "steps of some size"),
-     (f"learned_rotation(rows=0) {FOUR}", True, "a row or more")],
+     (f"learned_rotation(rows=0) {FOUR}", True, "a row or more"),
+     (f"learned_rotation(block=1) {FOUR}", True, "two channels or more")],
 )  # fmt: skip
 def test_what_it_cannot_do_without(text, known, why, problem):
     layer, seen, _ = problem

@@ -60,6 +60,25 @@ def test_ratios_are_to_the_limit_and_to_the_best_peer(clock, monkeypatch):
     assert bench.measure(row(clock), rounds=1).verdict == ""
 
 
+def test_slow_work_is_not_repeated_and_seconds_can_be_promised(clock, monkeypatch):
+    monkeypatch.setattr(bench, "is_busy", lambda load: False)
+    calls = []
+
+    def slow() -> None:
+        calls.append(clock.now)
+        clock.now += 10
+
+    def judged(within: float) -> str:
+        mine = (Candidate("mine", "ours", slow),)
+        return bench.measure(
+            Row("w", "1", mine, lambda: "", clock="wall", within=within), 1
+        ).verdict
+
+    assert judged(9) == "missed"
+    assert len(calls) == 3
+    assert judged(11) == "reached"
+
+
 def test_a_busy_machine_gets_no_verdict(clock, monkeypatch):
     monkeypatch.setattr(bench, "is_busy", lambda load: True)
     assert bench.measure(row(clock, reach=0.05), rounds=1).verdict == "busy"
@@ -105,3 +124,16 @@ def test_the_solvers_bench_checks_both_sides(capsys):
 
     results = bench.measure_all(bench_solvers.rows((64,), 2048), 1, lambda line: None)
     assert [result.check.split()[0] for result in results] == ["exact", "error"]
+
+
+def test_every_published_method_of_a_layer_is_timed():
+    from workbench.quantizers.papers import PAPERS
+    from workbench.studies import bench_methods
+
+    rows = list(bench_methods.rows(16, 256, 512))
+    trained = {paper.name for paper in PAPERS if paper.recipe.tunings}
+    assert {row.kernel for row in rows} == {paper.name for paper in PAPERS} - trained
+    quick = [row for row in rows if row.kernel in ("GPTQ", "SmoothQuant", "BitMoD")]
+    for result in bench.measure_all(quick, 1, lambda line: None, cores=None):
+        assert 0 < float(result.check.split()[1]) < 1
+        assert result.within == 20

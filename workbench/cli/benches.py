@@ -24,7 +24,9 @@ def add_bench(commands: Any) -> None:
     solvers = suites.add_parser("solvers", help="GPTQ on large layers, beside a plain torch loop")
     solvers.add_argument("--inputs", type=int, default=8192, help="rows that products are of")
     solvers.set_defaults(run=_bench_solvers)
-    for suite, rounds in ((casts, 9), (packing, 9), (solvers, 2)):
+    methods = suites.add_parser("methods", help="each published method on a layer")
+    methods.set_defaults(run=_bench_methods)
+    for suite, rounds in ((casts, 9), (packing, 9), (solvers, 2), (methods, 1)):
         suite.add_argument("--rounds", type=int, default=rounds, help="samples of each candidate")
         suite.add_argument("--json", action="store_true", help="machine-readable")
 
@@ -52,6 +54,14 @@ def _bench_solvers(options: argparse.Namespace) -> None:
     measured = bench_solvers.main(
         _rounds(options), _positive(options, "inputs", 8192), options.json
     )
+    if options.json:
+        print_json(measured)
+
+
+def _bench_methods(options: argparse.Namespace) -> None:
+    from workbench.studies import bench_methods
+
+    measured = bench_methods.main(_rounds(options), options.json)
     if options.json:
         print_json(measured)
 

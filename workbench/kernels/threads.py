@@ -12,11 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from threading import Lock
+from typing import TypeVar
 
 from ..errors import WorkbenchError
 
 CHUNK = 1 << 18  # values: 1 MB of float32
 SERIAL_BELOW = 1 << 20  # values: under 4 MB, handing out work costs more than it saves
+
+T = TypeVar("T")
 
 _threads: int | None = None
 
@@ -87,6 +90,23 @@ def over_chunks(work: Callable[[int, int], object], size: int, values_each: int 
     step = max(1, CHUNK // max(1, values_each))
     parts = spans(size, step)
     return list(_pool(count).map(lambda span: work(*span), parts))
+
+
+def together(*works: Callable[[], T]) -> list[T]:
+    """What pieces of work that do not depend on each other return, on all threads.
+
+    Each must release the interpreter lock to gain anything. They have threads of their own, so that
+    kernels which hand out chunks may be called inside.
+
+    Example:
+        >>> together(lambda: 1, lambda: 2)
+        [1, 2]
+    """
+    count = min(len(works), thread_count())
+    if count < 2:
+        return [work() for work in works]
+    with ThreadPoolExecutor(count, thread_name_prefix="workbench-work") as pool:
+        return list(pool.map(lambda work: work(), works))
 
 
 class _Limited:

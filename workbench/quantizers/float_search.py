@@ -10,7 +10,7 @@ have, is brought near to 0 and not beyond.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,12 +19,17 @@ import numpy as np
 from ..errors import WorkbenchError
 from ..formats import BiasedFormat, FloatFormat, bias_for, parse
 from ..kernels.threads import one_blas_thread
+from ..schemes import Scheme
+from ..schemes import parse as parse_scheme
 from .calibration import Calibration
 from .layer import Layer
 from .recipe import Recipe
+from .solvers import Problem
+from .solvers.goal import Goal
 from .solvers.range_search import RangeSearch
 
 PLACES = 4  # decimals of a bias, so that its text is short
+ROUGH = 4  # one multiple in so many is tried where formats are compared
 
 
 @dataclass(frozen=True)
@@ -174,22 +179,30 @@ class _Turns:
         """The recipes of the turns, with their errors and whether they would stay."""
         inputs = self.start
         for _ in range(rounds):
-            tried = ((one, *self.made(one)) for one in self._recipes(inputs, bits))
-            recipe, matrix, error = min(tried, key=lambda each: each[2])
+            recipe, matrix = self._best_weights(inputs, bits)
             better = self._best_inputs(matrix)
-            yield recipe, error, better == inputs
+            yield recipe, self._error(matrix, inputs), better == inputs
             if better == inputs:
                 return
             inputs = better
 
-    def _recipes(self, inputs: str, bits: int) -> Iterator[Recipe]:
-        """The recipes of every format of weights for inputs that are rounded so."""
-        solver = RangeSearch(inputs=inputs, columns=self.columns)
-        for format in splits(bits):
-            yield Recipe(
-                weights=f"{format}/channel", activations=inputs, solver=solver,
-                transforms=self.base.transforms,
-            )  # fmt: skip
+    def _best_weights(self, inputs: str, bits: int) -> tuple[Recipe, np.ndarray]:
+        """The recipe of the best format of weights for inputs that are rounded so, and its matrix.
+
+        Formats are compared at every fourth multiple of their biases; the best has all of them.
+        """
+        full = RangeSearch(inputs=inputs, columns=self.columns)
+        rough = replace(full, steps=(full.steps - 1) // ROUGH + 1)
+        problem = Problem(self.weight, Scheme(splits(bits)[0]), self.rewritten.calibration)
+        goal = Goal.of(problem, inputs, "float_search")
+
+        def solved(solver: RangeSearch, scheme: str) -> np.ndarray:
+            return solver.towards(goal, replace(problem, scheme=parse_scheme(scheme))).values
+
+        schemes = [f"{format}/channel" for format in splits(bits)]
+        best = min(schemes, key=lambda one: self._error(solved(rough, one), inputs))
+        recipe = replace(self.base, weights=best, activations=inputs, solver=full)
+        return recipe, solved(full, best)
 
     def made(self, recipe: Recipe) -> tuple[np.ndarray, float]:
         """The quantized weight under a recipe, and the relative squared error of the outputs."""

@@ -127,20 +127,31 @@ class Rotation(Step):
     inner: np.ndarray
 
     @cached_property
-    def _hadamard(self) -> np.ndarray:
+    def _factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """The matrix as the Kronecker product of two of about the same order, which takes less."""
         from scipy.linalg import hadamard
 
-        return (hadamard(self.power) / self.power**0.5).astype(np.float32)
+        orders = [1 << k for k in range(self.power.bit_length())]
+        first = min(orders, key=lambda order: order + self.power // order * len(self.inner))
+        large, small = (
+            (hadamard(order) / order**0.5).astype(np.float32)
+            for order in (first, self.power // first)
+        )
+        return large, np.kron(small, self.inner)
 
     def inputs(self, x):
         """The rewritten inputs."""
-        shape = (len(x), -1, self.power, len(self.inner))
-        y = (x * self.signs).reshape(shape)
-        if self.power > 1:
-            y = np.matmul(self._hadamard, y)
-        if len(self.inner) > 1:
-            y = np.matmul(y, self.inner)
+        large, small = self._factors
+        y = np.matmul(large, (x * self.signs).reshape(-1, len(large), len(small)))
+        y = y.reshape(-1, len(small)) @ small
         return np.ascontiguousarray(y.reshape(x.shape), np.float32)
+
+    def undone(self, y):
+        """What these inputs were before, or a gradient along them along what they were."""
+        large, small = self._factors
+        x = (y.reshape(-1, len(small)) @ small.T).reshape(-1, len(large), len(small))
+        x = np.matmul(large, x)
+        return x.reshape(y.shape) * self.signs
 
     def weights(self, w):
         """The weights that take them."""

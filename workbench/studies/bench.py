@@ -40,6 +40,7 @@ class Row:
         check: raises or returns text about the outputs; called once, in the same run.
         reach: the share of the limit's speed that is promised; 0 for none.
         times: how many times the best peer's speed is promised; 0 for none.
+        within: the seconds that are promised at most; 0 for none.
         clock: "cpu" for one thread, "wall" where threads count.
     """
 
@@ -50,6 +51,7 @@ class Row:
     reach: float = 0.0
     times: float = 0.0
     clock: str = "cpu"
+    within: float = 0.0
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Result:
     best_peer: str = ""
     verdict: str = ""
     load: float = 0.0
+    within: float = 0.0
     extra: dict = field(default_factory=dict)
 
 
@@ -97,19 +100,22 @@ def measure(row: Row, rounds: int = ROUNDS) -> Result:
         for candidate in row.candidates:
             count = repeats[candidate.name]
             if count > 0 or turn < 2:
-                samples[candidate.name].append(_sample(candidate.run, max(1, count)))
+                samples[candidate.name].append(_sample(candidate.run, count))
     timings = [_timing(c, samples[c.name]) for c in row.candidates]
     result = Result(
         row.kernel, row.shape, timings, row.check(), row.reach, row.times, row.clock,
-        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
+        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, within=row.within,
     )  # fmt: skip
     return _judge(result)
 
 
 def measure_all(
-    rows: Iterable[Row], rounds: int = ROUNDS, say: Callable[[str], None] = print
+    rows: Iterable[Row],
+    rounds: int = ROUNDS,
+    say: Callable[[str], None] = print,
+    cores: int | None = 1,
 ) -> list[Result]:
-    """Measure rows with one thread (where a row says no other), and print as it goes.
+    """Measure rows on this many threads, or on all for None, and print as it goes.
 
     Example:
         >>> row = Row("nothing", "0", (Candidate("pass", "ours", lambda: None),), lambda: "ok")
@@ -122,10 +128,10 @@ def measure_all(
     about = environment()
     say(", ".join(f"{key} {value}" for key, value in about.items() if key != "versions"))
     say(", ".join(f"{name} {version}" for name, version in about["versions"].items()))
-    threads.set_threads(1)
+    threads.set_threads(cores)
     torch = library("torch")
-    if torch is not None:
-        torch.set_num_threads(1)
+    if torch is not None and cores is not None:
+        torch.set_num_threads(cores)
     results = []
     try:
         for row in rows:
@@ -149,7 +155,9 @@ def _repeats(run: Callable[[], object]) -> int:
 
 
 def _sample(run: Callable[[], object], count: int) -> tuple[float, float]:
-    run()  # what ran before has emptied the caches
+    if count:
+        run()  # what ran before has emptied the caches
+    count = max(1, count)
     wall, cpu = time.perf_counter_ns(), time.process_time_ns()
     for _ in range(count):
         run()
@@ -174,8 +182,8 @@ def _judge(result: Result) -> Result:
     if peers:
         best = min(peers, key=lambda t: seconds[t.name])
         result.best_peer, result.over_peer = best.name, seconds[best.name] / ours
-    met = [r >= p for r, p in ((result.of_limit, result.reach), (result.over_peer, result.times))
-           if p and r is not None]  # fmt: skip
+    met = [r >= p for r, p in ((result.of_limit, result.reach), (result.over_peer, result.times),
+                               (result.within, ours)) if p and r]  # fmt: skip
     if is_busy(result.load):
         result.verdict = "busy"
     elif met:
@@ -249,7 +257,13 @@ def _cells(r: Result) -> tuple[str, ...]:
     ours = min(seconds[t.name] for t in r.timings if t.role == "ours")
     limit = min((seconds[t.name] for t in r.timings if t.role == "limit"), default=None)
     promised = " ".join(
-        text for text, wanted in ((f"{r.reach:g}", r.reach), (f"{r.times:g}x", r.times)) if wanted
+        text
+        for text, wanted in (
+            (f"{r.reach:g}", r.reach),
+            (f"{r.times:g}x", r.times),
+            (f"{r.within:g} s", r.within),
+        )
+        if wanted
     )
     return (
         r.kernel, r.shape, f"{ours * 1e3:.3f}", r.best_peer or "-",

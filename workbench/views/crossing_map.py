@@ -15,7 +15,7 @@ from . import style
 from .axis import number
 from .view import View, ViewSpec
 
-ROW, MOST_NAMES, MOST_LETTERS = 50, 2, 18  # pixels of a row; names in a cell, and their length
+ROW, MOST_NAMES, MOST_LETTERS = 54, 2, 18  # pixels of a row; names in a cell, and their length
 REFUSED, WAITING = "✕", "·"
 
 

@@ -25,7 +25,7 @@ from .goal import Goal
 from .moved_scales import bands, block_sums, check_scaled, in_parts, stored
 from .static_inputs import best_ranges, mean_error, rounded_goal
 
-ROWS = 128  # learned together, where rows have scales of their own
+ROWS = 64  # learned together, where rows have scales of their own
 SMALLEST = np.float32(1e-30)
 
 

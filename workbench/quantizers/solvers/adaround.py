@@ -15,7 +15,7 @@ from ...errors import WorkbenchError
 from .adam import Adam
 from .base import Problem, Solved, Solver, by_rows
 
-ROWS = 128  # learned together
+ROWS = 64  # learned together
 STRETCH_LOW, STRETCH_HIGH = -0.1, 1.1  # of the rectified sigmoid
 WARM_UP = 0.2  # share of the steps without the term that makes decisions
 STEEP, FLAT = 20.0, 2.0  # its exponent at its start and end

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar
+from functools import cached_property, partial
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from ...errors import WorkbenchError
-from ...kernels.threads import one_blas_thread, thread_count
+from ...kernels.threads import one_blas_thread, together
 from ...schemes import Scheme
 from ...schemes.fitted import Fitted
 from ..activations import NOTHING, Activations, Rounding
 from ..calibration import Calibration
 from ..parts import Part
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,16 +85,11 @@ class Solver(Part):
         raise NotImplementedError
 
 
-def by_rows(solve: Callable[[slice], None], rows: int, chunk: int) -> None:
-    """Run `solve` on chunks of rows, which do not depend on each other, on all threads.
+def by_rows(solve: Callable[[slice], T], rows: int, chunk: int) -> list[T]:
+    """What `solve` returns for chunks of rows, which do not depend on each other, on all threads.
 
     The chunks are the same for any number of threads, and each runs its products on one.
     """
     parts = [slice(start, min(start + chunk, rows)) for start in range(0, rows, chunk)]
     with one_blas_thread():
-        if len(parts) == 1 or thread_count() == 1:
-            for part in parts:
-                solve(part)
-        else:
-            with ThreadPoolExecutor(min(len(parts), thread_count())) as pool:
-                list(pool.map(solve, parts))
+        return together(*(partial(solve, part) for part in parts))

@@ -24,7 +24,7 @@ from .descent import Descent
 from .goal import Goal
 from .output_loss import LOSSES, OutputLoss
 
-ROWS = 128  # learned together
+ROWS = 64  # learned together
 POWER_STEPS, POWER_RATE = 100, 0.02  # of the exponent's logarithm
 LEAST, MOST = 0.05, 8.0  # what a power format takes
 FREE_RATE = 0.1  # codes a step, while nothing has to be decided
@@ -140,7 +140,7 @@ class LearnedCodes(Solver):
             better = goal.errors(learned, rows) < goal.errors(nearest, rows)
             values[rows] = np.where(better[:, None], learned, nearest)
 
-        by_rows(solve, len(values), ROWS if self.loss == "mse" else len(values))
+        by_rows(solve, len(values), _chunk(goal))
         return Solved(values, fitted)
 
     def _moved(self, grid: _Grid, places, nearest, goal, rows: slice) -> np.ndarray:
@@ -228,10 +228,21 @@ def _of_power(fitted: Fitted, goal: Goal | OutputLoss) -> tuple[float, np.ndarra
 
     A value s (k / L)^(1 / a) moves by -v ln(k / L) / a along ln a; zero stays where it is.
     """
-    region = fitted.region(slice(None), slice(None))
-    low, high = region.neighbours(goal.weight)
-    values = np.where(goal.weight - low <= high - goal.weight, low, high)
-    shares = np.abs(values) / region.scales
-    powers = np.log(np.where(shares > 0, shares, 1))
-    slope = 2 * (goal.slope(values) * -values * powers).sum(dtype=np.float64)
-    return float(goal.errors(values).sum()), np.array([slope])
+
+    def of_rows(rows: slice) -> tuple[float, float]:
+        region, weight = fitted.region(rows, slice(None)), goal.weight[rows]
+        low, high = region.neighbours(weight)
+        values = np.where(weight - low <= high - weight, low, high)
+        shares = np.abs(values) / region.scales
+        moved = -values * np.log(np.where(shares > 0, shares, 1))
+        slope = 2 * (goal.slope(values, rows) * moved).sum(dtype=np.float64)
+        return float(goal.errors(values, rows).sum()), float(slope)
+
+    found = by_rows(of_rows, len(goal.weight), _chunk(goal))
+    errors, slopes = zip(*found, strict=True)
+    return sum(errors), np.array([sum(slopes)])
+
+
+def _chunk(goal: Goal | OutputLoss) -> int:
+    """Rows that are looked at together: all, where their losses are not apart."""
+    return ROWS if isinstance(goal, Goal) else len(goal.weight)

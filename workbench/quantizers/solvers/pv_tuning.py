@@ -169,14 +169,14 @@ def gradient_step(
     """
     values = fitted.values(codes)
     gradient = 2 * goal.slope(values).reshape(*codes.shape, -1)
-    single = 2 * np.linalg.eigvalsh(blocks_of(goal.square, gradient.shape[2]))[:, -1]
-    single = np.maximum(single, 1e-12).astype(np.float32)
+    largest = np.linalg.eigvalsh(blocks_of(goal.square, gradient.shape[2]))[:, -1]
+    single = np.maximum(2 * largest, 1e-12).astype(np.float32)
     change = np.linalg.norm(gradient, axis=2) / single
     moving = np.zeros(codes.size, bool)
     moving[np.argsort(-change.reshape(-1), kind="stable")[:count]] = True
     moving = moving.reshape(codes.shape)
-    step = 1 / single[:, None] if alone else 1 / _curvature(moving, goal.square)
-    target = values - (gradient * step).reshape(values.shape)
+    moved = gradient / (single[:, None] if alone else _curvature(moving, goal.square))
+    target = values - moved.reshape(values.shape)
     return np.where(moving, fitted.codes(target), codes)
 
 

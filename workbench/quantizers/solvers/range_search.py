@@ -21,7 +21,7 @@ from ...schemes.fitted import Fitted, Region
 from .base import Problem, Solved, Solver, by_rows
 from .goal import Goal
 
-ROWS = 256  # solved together, where rows have scales of their own
+ROWS = 64  # solved together, where rows have scales of their own
 FARTHEST = 60.0  # octaves that a range is moved by
 
 
@@ -83,17 +83,24 @@ class RangeSearch(Solver):
 
     def solve(self, problem: Problem) -> Solved:
         """The weight rounded to nearest under the best of the ranges."""
-        scheme, weight = problem.scheme, problem.weight
+        self._check(problem)
+        with one_blas_thread():
+            return self.towards(Goal.of(problem, self.inputs, self.name), problem)
+
+    def towards(self, goal: Goal, problem: Problem) -> Solved:
+        """The same for a goal that is known already."""
+        self._check(problem)
+        scheme, weight, starts = problem.scheme, problem.weight, [problem.fitted]
+        if self.columns:
+            starts.append(fit_columns(scheme, weight, self._octaves(weight), self.columns))
+        start = min(starts, key=lambda fitted: float(goal.errors(fitted.round(weight)).sum()))
+        return _Search(start, goal).best(self.multiples)
+
+    def _check(self, problem: Problem) -> None:
+        scheme = problem.scheme
         if scheme.scale is None or scheme.parts or scheme.scale.mean:
             why = "it has no range that could be smaller"
             raise WorkbenchError(f"{self.name} for {scheme}", why, "write nearest")
-        with one_blas_thread():
-            goal = Goal.of(problem, self.inputs, self.name)
-            starts = [problem.fitted]
-            if self.columns:
-                starts.append(fit_columns(scheme, weight, self._octaves(weight), self.columns))
-            start = min(starts, key=lambda fitted: float(goal.errors(fitted.round(weight)).sum()))
-            return _Search(start, goal).best(self.multiples)
 
     def _octaves(self, weight: np.ndarray) -> np.ndarray:
         """How far each column is brought up so that their norms are alike, uint8 (columns,)."""

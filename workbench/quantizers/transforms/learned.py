@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from ...errors import WorkbenchError
-from ...kernels.threads import one_blas_thread
+from ...kernels.threads import one_blas_thread, together
 from ...schemes import Layout, parse
 from ..rewrites import Chain, Rotation, Scaling, Step
 from ..solvers.adam import Adam
@@ -27,20 +28,21 @@ EVERY = 10  # steps from one such look to the next
 class LearnedRotation(Transform):
     """Divide each channel, then rotate all, so that rounding weights and inputs costs least.
 
-    The rotation is the Cayley transform of a skew matrix times that of the start. Adam moves the
-    skew matrix and the logarithms of the channels' factors down the squared error of the outputs;
-    rounding passes gradients on, see `passed_on`. The start is the best of nothing, `smooth`,
-    `hadamard` and both. What is best on rows that are not learned from is kept, the start among it.
+    The rotation is the Cayley transform of skew matrices, one for each block of channels, and then
+    that of the start. Adam moves these matrices and the logarithms of the channels' factors down
+    the squared error of the outputs; rounding passes gradients on, see `passed_on`. The start is
+    the best of nothing, `smooth`, `hadamard` and both. What is best on rows that are not learned
+    from is kept, the start among it.
     Source: the transform of single layers in OSTQuant (Hu et al., 2025), which learns those of all
     layers together on logits, by Adam on the manifold of rotations.
 
     Args:
         steps: of Adam.
         rows: that each step looks at, drawn from the calibration's sample.
-        rate: step size of the skew matrix.
+        rate: step size of the skew matrices.
+        block: channels that a skew matrix turns at most; a layer of more has several.
 
-    A step multiplies matrices of (features x features): a layer of 384 input channels takes
-    seconds, one of thousands minutes. A recipe that rounds nothing, or a layer without known
+    A recipe that rounds nothing, or a layer without known
     inputs, raises `WorkbenchError`.
 
     Example:
@@ -58,13 +60,14 @@ class LearnedRotation(Transform):
     steps: int = 150
     rows: int = 512
     rate: float = 0.003
+    block: int = 384
     name: ClassVar[str] = "learned_rotation"
 
     def __post_init__(self):
-        if self.steps < 0 or self.rows < 1 or not self.rate > 0:
+        if self.steps < 0 or self.rows < 1 or not self.rate > 0 or self.block < 2:
             raise WorkbenchError(
-                str(self), "it takes steps of some size, and looks at a row or more in each",
-                "write learned_rotation(steps=150, rows=512, rate=0.003)",
+                str(self), "it takes steps of some size, looks at a row or more in each, and turns "
+                "two channels or more", "write learned_rotation(steps=150,rows=512,rate=0.003)",
             )  # fmt: skip
 
     def fit(self, reading: Reading) -> Step:
@@ -72,49 +75,97 @@ class LearnedRotation(Transform):
         planned(reading, self.name)
         with one_blas_thread():
             error = OutputError(reading, self.name)
-            start = min(_starts(reading), key=error.judged)
+            start = min(_starts(reading, self.block), key=error.judged)
             best = min(self._path(error, start, reading.seed), key=error.judged)
         rotation = Rotation(np.ones_like(best.factors), 1, best.matrix)
         return Chain((Scaling(best.factors), rotation))
 
-    def _path(self, error: OutputError, start: Pair, seed: int) -> Iterator[Pair]:
+    def _path(self, error: OutputError, start: Turned, seed: int) -> Iterator[Turned]:
         """The start, and what becomes of it after every few steps."""
         yield start
         random = np.random.default_rng([seed, start.factors.size])
-        skew, logs = np.zeros_like(start.matrix), np.log(start.factors)
-        of_skew, of_logs = Adam(self.rate), Adam(SCALE_RATE)
+        logs, of_logs = np.log(start.factors), Adam(SCALE_RATE)
+        skews = [np.zeros_like(turn) for turn in start.turns]
+        of_skews = [Adam(self.rate) for _ in skews]
         for number in range(1, self.steps + 1):
             left = 0.5 * (1 + np.cos(np.pi * number / self.steps))
-            of_skew.rate, of_logs.rate = self.rate * left, SCALE_RATE * left
-            turn, inverse = cayley(skew)
-            pair = Pair(np.exp(logs), turn @ start.matrix)
-            along_logs, along_matrix = error.slope(pair, error.drawn(random, self.rows))
-            along_turn = turned_slope(inverse, along_matrix @ start.matrix.T)
-            skew, logs = of_skew.moved(skew, along_turn), of_logs.moved(logs, along_logs)
+            turns, inverses = zip(*_each(cayley, skews), strict=True)
+            now = replace(start, factors=np.exp(logs), turns=turns)
+            along_logs, along = error.slope(now, error.drawn(random, self.rows))
+            of_logs.rate = SCALE_RATE * left
+            logs = of_logs.moved(logs, along_logs)
+            along = _each(turned_slope, inverses, along)
+            for i, adam in enumerate(of_skews):
+                adam.rate = self.rate * left
+                skews[i] = adam.moved(skews[i], along[i])
             if number % EVERY == 0 or number == self.steps:
-                exact = cayley(skew.astype(np.float64))[0] @ start.matrix
-                yield Pair(np.exp(logs), exact.astype(np.float32))
+                exact = [cayley(skew.astype(np.float64))[0].astype(np.float32) for skew in skews]
+                yield replace(start, factors=np.exp(logs), turns=tuple(exact))
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
-    """Factors of the channels, float32 (features,), and an orthogonal matrix that comes after."""
+class Turned:
+    """Factors of the channels, then orthogonal matrices for blocks of them, then a rotation.
+
+    Attributes:
+        factors: float32 (features,).
+        turns: float32 square matrices whose widths add up to the features.
+        after: that comes after them, or None.
+
+    Example:
+        >>> ones = np.ones(4, np.float32)
+        >>> float(Turned(ones, (np.eye(4, dtype=np.float32),)).inputs(ones[None]).sum())
+        4.0
+    """
 
     factors: np.ndarray
-    matrix: np.ndarray
+    turns: tuple[np.ndarray, ...]
+    after: Rotation | None = None
+
+    @property
+    def places(self) -> list[slice]:
+        """The channels of each block."""
+        ends = np.cumsum([len(turn) for turn in self.turns])
+        return [slice(end - len(turn), end) for end, turn in zip(ends, self.turns, strict=True)]
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """All that comes after the factors, float32 (features, features)."""
+        return self.turned(np.eye(len(self.factors), dtype=np.float32))
+
+    def inputs(self, x: np.ndarray) -> np.ndarray:
+        """The inputs that are rounded."""
+        return self.turned(x / self.factors)
+
+    def weights(self, w: np.ndarray) -> np.ndarray:
+        """The weights that are."""
+        return self.turned(w * self.factors)
+
+    def turned(self, x: np.ndarray) -> np.ndarray:
+        """Rows, after their channels' factors."""
+        parts = [x[:, at] @ turn for at, turn in zip(self.places, self.turns, strict=True)]
+        y = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+        return y if self.after is None else self.after.inputs(y)
+
+    def undone(self, slope: np.ndarray) -> np.ndarray:
+        """A gradient along what comes out, along what the rotation after the blocks is given."""
+        return slope if self.after is None else self.after.undone(slope)
 
 
-def _starts(reading: Reading) -> list[Pair]:
+def _starts(reading: Reading, block: int) -> list[Turned]:
     """Nothing, smoothed, rotated, and both."""
-    eye = np.eye(reading.weight.shape[1], dtype=np.float32)
-    smooth, turned = Smooth().fit(reading), Hadamard().fit(reading).inputs(eye)
+    count = reading.weight.shape[1]
+    sizes = [len(part) for part in np.array_split(np.arange(count), -(-count // block))]
+    still = tuple(np.eye(size, dtype=np.float32) for size in sizes)
+    smooth, rotation = Smooth().fit(reading), Hadamard().fit(reading)
     assert isinstance(smooth, Scaling)
-    each = np.ones(len(eye), np.float32), smooth.factors
-    return [Pair(factors, matrix) for matrix in (eye, turned) for factors in each]
+    assert isinstance(rotation, Rotation)
+    each = np.ones(count, np.float32), smooth.factors
+    return [Turned(factors, still, after) for after in (None, rotation) for factors in each]
 
 
 class OutputError:
-    """The squared error of a layer's outputs over their square, as a function of a `Pair`.
+    """The squared error of a layer's outputs over their square, as a function of what is `Turned`.
 
     Args:
         reading: the layer, its inputs, and what both are rounded under.
@@ -133,25 +184,38 @@ class OutputError:
             return self.rows
         return self.rows[random.choice(len(self.rows), count, replace=False)]
 
-    def judged(self, pair: Pair) -> float:
+    def judged(self, by: Turned) -> float:
         """The error on the rows that are not learned from."""
-        inputs = self.rounding.inputs((self.kept / pair.factors) @ pair.matrix)
-        weight = self.rounding.weight((self.weight * pair.factors) @ pair.matrix)
+        inputs = self.rounding.inputs(by.inputs(self.kept))
+        weight = self.rounding.weight(by.weights(self.weight))
         wanted = self.kept @ self.weight.T
         size = float((wanted**2).sum(dtype=np.float64)) or 1.0
         return float(((inputs @ weight.T - wanted) ** 2).sum(dtype=np.float64)) / size
 
-    def slope(self, pair: Pair, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The gradients along the logarithms of the factors, and along the matrix, on some rows."""
-        x, w = rows / pair.factors, self.weight * pair.factors
-        turned_x, turned_w = x @ pair.matrix, w @ pair.matrix
+    def slope(self, by: Turned, rows: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The gradients along the logarithms of the factors, and along each matrix."""
+        x, w = rows / by.factors, self.weight * by.factors
+        turned_x, turned_w = together(partial(by.turned, x), partial(by.turned, w))
         inputs, weight = self.rounding.inputs(turned_x), self.rounding.weight(turned_w)
         wanted = rows @ self.weight.T
         gap = (inputs @ weight.T - wanted) * (2 / max(float((wanted**2).sum()), 1e-30))
         schemes = self.rounding.activations, self.rounding.weights
-        of_x = x.T @ passed_on(schemes[0], turned_x, inputs, gap @ weight, inputs=True)
-        of_w = w.T @ passed_on(schemes[1], turned_w, weight, gap.T @ inputs)
-        return ((of_w - of_x) * pair.matrix).sum(axis=1), of_x + of_w
+        of_x, of_w = together(
+            lambda: by.undone(passed_on(schemes[0], turned_x, inputs, gap @ weight, inputs=True)),
+            lambda: by.undone(passed_on(schemes[1], turned_w, weight, gap.T @ inputs)),
+        )
+
+        def of_block(at: slice, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            along_x, along_w = x[:, at].T @ of_x[:, at], w[:, at].T @ of_w[:, at]
+            return ((along_w - along_x) * turn).sum(axis=1), along_x + along_w
+
+        logs, turns = zip(*_each(of_block, by.places, by.turns), strict=True)
+        return np.concatenate(logs), list(turns)
+
+
+def _each(work: Callable, *values: Iterable) -> list:
+    """What `work` makes of each block, on all threads."""
+    return together(*(partial(work, *block) for block in zip(*values, strict=True)))
 
 
 def cayley(skew: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
