@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,15 @@ def test_a_row_is_what_the_recipe_gives_on_the_model(rows):
     assert "bands of 7 rows" in refused["refused"]
     assert told[0] == "reference: calibrating"
     assert "nearest" in told[1]
+
+
+def test_some_blocks_alone_are_quantized_and_tuned():
+    subject = replace(subject_named("reference"), only=("layers.1.*",))
+    whole = subject_named("reference").of(Recipe.parse("w=int3/channel"))[0]
+    alone = subject.of(Recipe.parse("w=int3/channel"))[0]
+    tuned = subject.of(Recipe.parse("w=int3/channel distill(train=biases,steps=8) seed=2"))[0]
+    assert alone < 0.5 * whole
+    assert tuned != alone
 
 
 def test_rows_that_are_kept_are_not_measured_again(rows):

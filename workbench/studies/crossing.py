@@ -238,7 +238,11 @@ class ModelSubject:
 
         start = time.perf_counter()
         if self.only:
-            recipe = Recipe(overrides=tuple((pattern, recipe) for pattern in self.only))
+            inside = replace(recipe, tunings=(), prefix=False, seed=0)
+            recipe = replace(
+                Recipe(overrides=tuple((pattern, inside) for pattern in self.only)),
+                tunings=recipe.tunings, prefix=recipe.prefix, seed=recipe.seed,
+            )  # fmt: skip
         made = quantize(self.model, recipe, self.known)
         seconds = time.perf_counter() - start
         found = self.damage.of_model(made)

@@ -172,9 +172,8 @@ def gradient_step(
     largest = np.linalg.eigvalsh(blocks_of(goal.square, gradient.shape[2]))[:, -1]
     single = np.maximum(2 * largest, 1e-12).astype(np.float32)
     change = np.linalg.norm(gradient, axis=2) / single
-    moving = np.zeros(codes.size, bool)
-    moving[np.argsort(-change.reshape(-1), kind="stable")[:count]] = True
-    moving = moving.reshape(codes.shape)
+    moving = np.zeros(codes.shape, bool)
+    moving.flat[np.argsort(-change.reshape(-1), kind="stable")[:count]] = True
     moved = gradient / (single[:, None] if alone else _curvature(moving, goal.square))
     target = values - moved.reshape(values.shape)
     return np.where(moving, fitted.codes(target), codes)
