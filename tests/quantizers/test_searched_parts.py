@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.quantizers import Layer, Recipe
+from workbench.quantizers import Calibration, Layer, Recipe
 
 TRANSFORMS = ("smooth", "equalize", "center", "sort", "hadamard", "orthogonal")
 SHIFTS = ("exponent_shift", "exponent_shift(inputs=e3m0)")
@@ -86,3 +86,28 @@ def test_dead_channels_are_left_alone(layer, calibration):
     assert step.factors[3] == 1
     silent = Recipe.parse("exponent_shift").rewrite([layer], Calibration.of(np.zeros((2, 64))))
     assert (silent.rewrite.steps[0].factors == 1).all()
+
+
+def test_a_search_that_ends_at_an_end_says_so():
+    random = np.random.default_rng(0)
+    x = random.standard_normal((512, 32)).astype(np.float32)
+    w = random.standard_normal((16, 32)).astype(np.float32)
+    known = Calibration.of(x)
+    usual = Recipe.parse("w=e2m1/channel range_search").apply(w, known)
+    narrow = Recipe.parse("w=e2m1/channel range_search(least=0.99,most=1,steps=3)").apply(w, known)
+    assert usual.note == ""
+    assert " of 16 ranges are best at an end" in narrow.note
+    large = np.sign(w) * random.uniform(0.8, 1, w.shape).astype(np.float32)
+    assert "the last that was tried" in Recipe.parse("w=pow4(a=1.0)/channel power_search").apply(
+        large, known).note  # fmt: skip
+
+
+def test_inputs_of_another_layer_are_refused():
+    w = np.ones((4, 32), np.float32)
+    other = Calibration.of(np.random.default_rng(0).standard_normal((64, 48)))
+    for text in ("w=int4/channel", "smooth w=int4/channel gptq"):
+        with pytest.raises(WorkbenchError, match=r"a calibration of 48 channels.*inputs have 32"):
+            Recipe.parse(text).apply(w, other)
+    made = Recipe.parse("w=int4/channel").apply(w)
+    with pytest.raises(WorkbenchError, match="48 channels"):
+        made.error(Layer.of(w), other)

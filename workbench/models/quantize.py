@@ -286,10 +286,11 @@ class _Work:
         error = float("nan") if known is None else replace(made, rewrite=Rewrite()).error(
             layer, known)  # fmt: skip
         looks = self.recipes[name].solver.needs_inputs and known is not None
+        notes = known.shortage if looks and known is not None else "", made.note
         self.report.rows.append(
             QuantizedRow(
                 name, str(self.recipes[name]), made.bits_per_weight, made.nbytes, error, why,
-                known.shortage if looks and known is not None else "",
+                "; ".join(filter(None, notes)),
                 time.perf_counter() - start,
             )
         )  # fmt: skip

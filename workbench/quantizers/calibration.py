@@ -104,6 +104,14 @@ class Calibration:
         """How many input channels there are."""
         return self.low.size
 
+    def must_match(self, name: str, features: int) -> None:
+        """Refuse a layer with another number of input channels."""
+        if self.features != features:
+            raise WorkbenchError(
+                f"a calibration of {self.features} channels for {name}",
+                f"its inputs have {features}", "calibrate this layer: Calibration.of(its inputs)",
+            )  # fmt: skip
+
     @property
     def reach(self) -> np.ndarray:
         """The largest magnitude of each channel, float32 (features,)."""

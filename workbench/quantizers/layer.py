@@ -87,6 +87,7 @@ class QuantizedLayer:
         activations: how inputs are rounded, or None.
         corrections: what is added to the outputs.
         cache: how outputs are rounded, or None: those of keys and values, before positions.
+        note: what the solver has to say, such as that its search ended at an end; or "".
 
     Example:
         >>> from workbench.quantizers import Recipe
@@ -104,6 +105,7 @@ class QuantizedLayer:
     activations: Activations | None
     corrections: tuple[Correction, ...] = ()
     cache: Activations | None = None
+    note: str = ""
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -154,6 +156,7 @@ class QuantizedLayer:
 
     def row_errors(self, layer: Layer, calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
         """The squared error of each sampled row's outputs, and their square; float64 (rows,)."""
+        calibration.must_match(layer.name, layer.weight.shape[1])
         rows = calibration.rows
         exact = rows @ layer.weight.T
         bias = 0.0 if layer.bias is None else layer.bias

@@ -45,6 +45,16 @@ class PowerSearch:
         signs = signs[signs != 0]
         return int(np.count_nonzero(signs[1:] != signs[:-1]))
 
+    @property
+    def at_end(self) -> bool:
+        """Whether the best exponent is the last that was tried, so that one further may be better.
+
+        Example:
+            >>> best_power(np.random.default_rng(0).uniform(0.8, 1.0, (4, 64))).at_end
+            True
+        """
+        return self.power in (LEAST, MOST)
+
 
 def best_power(x: Any, width: int = 4, granularity: str = "channel") -> PowerSearch:
     """The exponent in 0.1 to 1.5 with the least squared error on `x`.

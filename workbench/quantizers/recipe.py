@@ -207,6 +207,8 @@ class Recipe:
                 str(self.tunings[0]), "it is trained across a model, and this is one layer",
                 "quantize the model with wb.quantize(model, recipe, text)",
             )  # fmt: skip
+        for layer in layers if calibration is not None else ():
+            calibration.must_match(layer.name, layer.weight.shape[1])
         rewrite, mine = Rewrite(), self.for_layer(layers[0].name)
         for transform in mine.transforms:
             weight = np.concatenate([layer.weight for layer in layers])
@@ -233,6 +235,7 @@ class Recipe:
         """
         weight, kept, bias = None, layer.weight, layer.bias
         activations, cache = None, Activations.of(self.cache) if self.cache else None
+        note = ""
         if self.activations:
             activations = Activations.of(self.activations, self.static, calibration)
         if self.weights:
@@ -241,7 +244,8 @@ class Recipe:
             solved = self.solver.solve(problem)
             weight, kept = solved.fitted.quantize(solved.values), None
             activations, bias = solved.activations or activations, _sum(bias, solved.bias)
-        made = QuantizedLayer(layer.name, weight, kept, bias, rewrite, activations, (), cache)
+            note = solved.note
+        made = QuantizedLayer(layer.name, weight, kept, bias, rewrite, activations, (), cache, note)
         moved = 0.0 if bias is layer.bias else bias - (0.0 if layer.bias is None else layer.bias)
         for residual in self.residuals:
             whole = made.effective

@@ -30,6 +30,8 @@ def clustered(sensitivities: Mapping[str, float], widths: Sequence[Any]) -> dict
         {'a': 4, 'b': 4, 'c': 8, 'd': 16, 'e': 16}
     """
     values = np.array(list(sensitivities.values()), np.float64)
+    if not values.size:
+        raise WorkbenchError("sensitivities of no layers", "no group has any", "measure a layer")
     if not np.isfinite(values).all():
         bad = next(name for name, one in sensitivities.items() if not np.isfinite(one))
         raise WorkbenchError(

@@ -66,12 +66,14 @@ class Solved:
         fitted: the scales they lie on.
         activations: how inputs are rounded, where the solver chose that too; else None.
         bias: what it adds to the bias, float32 (outputs,), or None.
+        note: what it should be known for, such as a range that was searched too narrowly.
     """
 
     values: np.ndarray
     fitted: Fitted
     activations: Activations | None = None
     bias: np.ndarray | None = None
+    note: str = ""
 
 
 class Solver(Part):

@@ -130,4 +130,5 @@ class PowerSearch(Solver):
             )  # fmt: skip
         found = best_power(problem.weight, scheme.format.bits, scheme.scale.granularity)
         fitted = found.scheme.fit(problem.weight)
-        return Solved(fitted.round(problem.weight), fitted)
+        note = f"the exponent {found.power} is the last that was tried" if found.at_end else ""
+        return Solved(fitted.round(problem.weight), fitted, note=note)

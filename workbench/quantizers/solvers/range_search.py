@@ -126,6 +126,7 @@ class _Search:
         self.halves = halves(fitted.exponents if isinstance(fitted, ColumnFitted) else nothing)
         self.lifted = layout.to_rows(goal.weight / self.halves)
         self.values = fitted.round(goal.weight)
+        self.at_end = np.zeros((bands.size, self.across), bool)
 
     def best(self, multiples: np.ndarray) -> Solved:
         """The values and scales of the best ranges, where those of these multiples are tried."""
@@ -139,7 +140,9 @@ class _Search:
                 self._move(rows, block, tried, chosen, slope)
 
         by_rows(solve, len(self.values), self.chunk)
-        return Solved(self.values, replace(self.fitted, chosen=chosen))
+        fitted, count = replace(self.fitted, chosen=chosen), int(self.at_end.sum())
+        note = f"{count} of {self.at_end.size} ranges are best at an end of what was tried"
+        return Solved(self.values, fitted, note=note if count else "")
 
     def _narrowed(self, multiple: float) -> Chosen:
         """Scales, and zero points, for this multiple of every block's exponent bias."""
@@ -159,12 +162,13 @@ class _Search:
         here, band = self.values[rows, columns], self.band[rows]
         square, pull = self.goal.square[columns, columns], 2 * slope[:, columns]
         least, change = np.zeros(len(here), np.float32), np.zeros_like(here)
-        for one in tried:
+        for number, one in enumerate(tried):
             gap = self._rounded(one, rows, block, columns) - here
             error = np.einsum("ij,ij->i", gap @ square + pull, gap)
             error = np.bincount(band, error)[band].astype(np.float32)  # of all that share a scale
             better = error < least
             least, change[better] = np.where(better, error, least), gap[better]
+            self.at_end[band[better], block] = number in (0, len(tried) - 1)
             for new, old in zip(one[:2], kept[:2], strict=True):
                 if old is not None:
                     old[band[better], block] = new[band[better], block]
