@@ -193,7 +193,7 @@ def test_the_groups_are_never_worse_than_those_of_another_library():
     [
         ({"a": 0.5, "b": 0.5}, (4, 8), "2 widths for 1 different sensitivities"),
         ({"a": 0.5}, (), "0 widths for 1 different"),
-        ({}, (4,), "1 widths for 0 different"),
+        ({}, (4,), "no layers"),
         ({"a": 0.5, "b": math.nan}, (4,), "b: nan"),
     ],
 )
