@@ -14,7 +14,7 @@ import param
 
 from ..explorers.bit_descriptors import script, style_sheet
 from ..explorers.bit_editor import BitEditor
-from .page_parts import frame, link_of_page, show_link
+from .page_parts import frame, later, link_of_page, show_link
 from .panel_speed import quicken
 
 TITLE = "Bit-field editor"
@@ -60,11 +60,9 @@ class BitPage:
         if supplies["formats"].keys() != self.pane.supplies["formats"].keys():
             self.pane.supplies = supplies
         self.pane.param.update(problem=self.editor.problem, state=self.editor.state)
-        if self._document is None or self._document.session_context is None:
-            self._address()
-        elif not self._asked:
+        if not self._asked:
             self._asked = True
-            self._document.add_timeout_callback(self._address, AFTERWARDS)
+            later(self._document, self._address, AFTERWARDS)
 
     def _address(self) -> None:
         """Put the newest state into the address."""

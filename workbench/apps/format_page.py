@@ -6,7 +6,6 @@ what is seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -15,7 +14,7 @@ from ..explorers.format_explorer import FormatExplorer
 from ..explorers.touched import touched
 from ..views.view import View
 from .format_controls import Controls
-from .page_parts import folded, frame, link_of_page, show_link, text
+from .page_parts import folded, frame, later, link_of_page, show_link, text
 from .page_style import SMALL
 from .panel_speed import quicken
 from .plotly_pane import PlotlyPane
@@ -124,7 +123,7 @@ class FormatPage:
         self._waiting.update(others)
         if not self._asked:
             self._asked = True
-            self._later(self._follow, AFTERWARDS)
+            later(self._document, self._follow, AFTERWARDS)
 
     def _follow(self) -> None:
         """Draw what waits, of several changes only the last, and put the state into the address."""
@@ -137,16 +136,7 @@ class FormatPage:
 
     def _refine(self) -> None:
         """Have the exact numbers computed behind the sketch's, and drawn when they are there."""
-        self.explorer.refine(lambda: self._later(lambda: self.draw(NAMES)))
-
-    def _later(self, draw: Callable[[], None], delay: int = 0) -> None:
-        """Run `draw` in the session's own thread, `delay` ms from now."""
-        if self._document is None or self._document.session_context is None:
-            draw()
-        elif delay:
-            self._document.add_timeout_callback(draw, delay)
-        else:
-            self._document.add_next_tick_callback(draw)
+        self.explorer.refine(lambda: later(self._document, lambda: self.draw(NAMES)))
 
     def _listen(self) -> None:
         """Brushing and clicking in one view changes the selection of all."""

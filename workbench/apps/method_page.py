@@ -20,6 +20,7 @@ from .page_parts import (
     WIDTH,
     code_card,
     frame,
+    later,
     link_of_page,
     problem_line,
     put,
@@ -93,7 +94,7 @@ class MethodPage(OpenedPage):
         self._refine()
 
     def _refine(self) -> None:
-        self.explorer.refine(lambda names: self.later(lambda: self.draw(names)))
+        self.explorer.refine(lambda names: later(self._document, lambda: self.draw(names)))
 
     def _listen(self) -> None:
         """Clicks on a cell and on a method choose it."""

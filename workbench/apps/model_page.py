@@ -16,7 +16,7 @@ from ..explorers.opened_model import Opened
 from .format_page import Card
 from .model_controls import Controls
 from .opened_page import OpenedPage
-from .page_parts import code_card, frame, link_of_page, show_link, text, write_code
+from .page_parts import code_card, frame, later, link_of_page, show_link, text, write_code
 from .page_style import SMALL
 from .panel_speed import quicken
 
@@ -117,7 +117,7 @@ class ModelPage(OpenedPage):
         self._waiting.update(name for name in touched if name not in AT_ONCE)
         if not self._asked:
             self._asked = True
-            self.later(self._follow, AFTERWARDS)
+            later(self._document, self._follow, AFTERWARDS)
 
     def _follow(self) -> None:
         """Draw what waits, of several changes only the last, and put the state into the address."""
@@ -130,7 +130,7 @@ class ModelPage(OpenedPage):
 
     def _refine(self) -> None:
         """Measure what is not measured yet, drawn as it comes."""
-        self.explorer.refine(lambda names: self.later(lambda: self.draw(names)))
+        self.explorer.refine(lambda names: later(self._document, lambda: self.draw(names)))
 
     def _listen(self) -> None:
         """Clicks and brushes in one view change the selection of all."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import html
 import threading
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from .. import models
 from ..errors import WorkbenchError
 from ..explorers.background import step_back
 from ..explorers.opened_model import Opened
-from .page_parts import text
+from .page_parts import later, text
 
 MOST_TENSORS = 40
 
@@ -53,32 +52,25 @@ class OpenedPage:
         step_back()
         try:
             opened = self.explorer.open(
-                lambda line: self.later(lambda: self.say(f"{line[0].upper()}{line[1:]} …"))
+                lambda line: later(
+                    self._document, lambda: self.say(f"{line[0].upper()}{line[1:]} …")
+                )
             )
         except WorkbenchError as refusal:
             words = str(refusal)
-            self.later(lambda: self.say(words, "problem", _tensor_links(name)))
+            later(self._document, lambda: self.say(words, "problem", _tensor_links(name)))
             return
         except Exception as failure:
             words = f"{name} could not be opened: {type(failure).__name__}: {failure}"
-            self.later(lambda: self.say(words, "problem"))
+            later(self._document, lambda: self.say(words, "problem"))
             raise
         if self.explorer.model == name:
-            self.later(lambda: self.ready(opened))
+            later(self._document, lambda: self.ready(opened))
 
     def say(self, words: str, kind: str = "quiet", more: str = "") -> None:
         """Put a line where the heading is."""
         role = ' role="alert"' if kind == "problem" else ' role="status"'
         self.headline.object = f'<p class="{kind}"{role}>{html.escape(words)}</p>{more}'
-
-    def later(self, draw: Callable[[], None], delay: int = 0) -> None:
-        """Run `draw` in the session's own thread, `delay` ms from now."""
-        if self._document is None or self._document.session_context is None:
-            draw()
-        elif delay:
-            self._document.add_timeout_callback(draw, delay)
-        else:
-            self._document.add_next_tick_callback(draw)
 
     def stop(self) -> None:
         """Drop the background work of a session that has ended."""

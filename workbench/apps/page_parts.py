@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import panel as pn
@@ -30,6 +30,22 @@ def say(line: Any, refusal: str) -> None:
     shown = f'<p class="problem" role="alert">{html.escape(refusal)}</p>' if refusal else ""
     if line.object != shown:
         line.param.update(object=shown, visible=bool(refusal))
+
+
+def later(document: Any, draw: Callable[[], object], delay: int = 0) -> None:
+    """Run `draw` in a session's own thread, `delay` ms from now; at once where there is none.
+
+    Args:
+        document: `pn.state.curdoc` of when the session began.
+        draw: what may change the page.
+        delay: milliseconds.
+    """
+    if document is None or document.session_context is None:
+        draw()
+    elif delay:
+        document.add_timeout_callback(draw, delay)
+    else:
+        document.add_next_tick_callback(draw)
 
 
 def put(widget: Any, value: Any) -> None:

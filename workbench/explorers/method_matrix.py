@@ -275,11 +275,9 @@ class MethodMatrix(State):
 
     def code(self) -> str:
         """Python that redoes it."""
-        changed = {k: v for k, v in self.state.items() if v != self._defaults()[k]}
-        arguments = ", ".join(f"{key}={value!r}" for key, value in changed.items())
         return (
             "import workbench as wb\n\n"
-            f"matrix = wb.explorers.MethodMatrix({arguments})\n"
+            f"matrix = wb.explorers.MethodMatrix({self.arguments})\n"
             "for row in matrix.rows():\n    print(row)\n\n"
             f"recipe = wb.Recipe.parse({str(self.recipe)!r})"
         )

@@ -313,11 +313,9 @@ class ModelExplorer(State):
 
     def code(self) -> str:
         """Python that redoes it."""
-        changed = {k: v for k, v in self.state.items() if v != self._defaults()[k]}
-        arguments = ", ".join(f"{key}={value!r}" for key, value in changed.items())
         return (
             "import workbench as wb\n\n"
-            f"explorer = wb.explorers.ModelExplorer({arguments})\n"
+            f"explorer = wb.explorers.ModelExplorer({self.arguments})\n"
             "for row in explorer.rows():\n    print(row)\n\n"
             f"small = wb.quantize({self.model!r}, {self.text!r}, wb.models.held_out_text()[:8192])"
         )

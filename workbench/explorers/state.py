@@ -79,6 +79,19 @@ class State(param.Parameterized):
             self.problem = str(refusal)
         return self.problem
 
+    @property
+    def arguments(self) -> str:
+        """What is not as it begins, as the arguments of a call.
+
+        Example:
+            >>> from workbench.explorers import BitEditor
+            >>> BitEditor(format="e4m3fn").arguments
+            "format='e4m3fn', code=69"
+        """
+        begins = self._defaults()
+        changed = {name: value for name, value in self.state.items() if value != begins[name]}
+        return ", ".join(f"{name}={value!r}" for name, value in changed.items())
+
     def link(self) -> str:
         """The state as the query string of a permalink; empty for the default state."""
         query = links.to_query(self.state, self._defaults())
