@@ -190,6 +190,11 @@ def test_what_cannot_be_is_said_and_names_the_layer(model, known):
         quantize(model, "w=int4/g32 gptq prefix", known)
     with pytest.raises(WorkbenchError, match="is not among them"):
         quantize(model, "w=int8", Calibrations({"other": known["layers.0.mlp.up_proj"]}))
+    some = Calibrations({name: one for name, one in known.items() if name.startswith("layers.1.")})
+    made = quantize(model, "float [layers.1.*: w=int4/channel gptq]", some)
+    assert {row.name.split(".")[1] for row in made.module.quantization.rows} == {"1"}
+    with pytest.raises(WorkbenchError, match=r"layers\.2\..* is not among them"):
+        quantize(model, "float [layers.[12].*: w=int4/channel gptq]", some)
     with pytest.raises(WorkbenchError, match="does not say how it reads text"):
         quantize(model.module, "w=int8")
     few = quantize(model, "[*: float] [*.down_proj: float] w=int8 gptq", READ[:100])

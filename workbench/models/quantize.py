@@ -175,7 +175,8 @@ def _calibrations(
         return Calibrations({})
     if not isinstance(data, Calibrations):
         return calibrate(model, data, tokens=tokens, window=window, seed=recipe.seed)
-    missing = [name for name in model.linears() if name not in data]
+    changed = (name for name in model.linears() if _for_layer(recipe, name).changes)
+    missing = [name for name in changed if name not in data]
     if missing:
         raise WorkbenchError(
             f"a calibration of {len(data)} layers",
