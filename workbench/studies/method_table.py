@@ -35,7 +35,8 @@ PROTOCOL = (
     ", and what is scored lies in its second half. Models: KL(float ‖ quantized) in nats a token. "
     "Layers: squared error of the outputs over their square. In brackets the ends of a 95 % "
     "bootstrap interval, then the seconds that quantizing took on the machine of the run. Methods "
-    "differ in width, so look at the bits a weight first."
+    "differ in width, so look at the bits a weight first: those of the leftmost model that was "
+    "measured, all counted, so factors and scales weigh more than they do in large layers."
 )
 KNOWN, SCORED, LAYER_ROWS = 8192, 4096, 6144
 
