@@ -29,7 +29,8 @@ def specs(draw):
     )
     where = draw(st.one_of(st.just(""), st.just("/tensor"), blocks))
     scale = draw(st.sampled_from(SCALES))
-    second = "*f32" if where not in ("", "/tensor") and scale and draw(st.booleans()) else ""
+    whole = where not in ("", "/tensor") and scale and not scale.startswith("*pow2")
+    second = "*f32" if whole and draw(st.booleans()) else ""
     zero = "+zp" if "int" in format and draw(st.booleans()) else ""
     chosen = draw(st.sampled_from(["", "@absmax", "@mse", "@percentile(99.9)", "@percentile(50)"]))
     return f"{format}{where}{scale}{second}{zero}{chosen}"
