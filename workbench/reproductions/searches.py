@@ -135,7 +135,7 @@ def _by_size(weight: np.ndarray, share: float) -> list[float]:
     schemes = [parse(f"int{bits}/g16+zp") for bits in (2, 4)]
     two, four = (scheme.round(weight) for scheme in schemes)
     problem = Problem(weight, schemes[0])
-    widths = WideGroups(share=share).layout(problem)
+    widths = WideGroups(share=share).layout(problem.scheme, problem.weight.shape)
     gain = ((two - weight) ** 2 - (four - weight) ** 2).reshape(len(weight), -1, 16).sum(-1)
     chance = np.random.default_rng(0).random(gain.shape)
     energy = float((weight.astype(np.float64) ** 2).mean())

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...costs import Added
 from ...errors import WorkbenchError
 from ..calibration import Calibration
 from ..parts import Part
@@ -71,4 +72,8 @@ class Residual(Part):
 
     def fit(self, remainder: Remainder) -> Correction:
         """The correction of a layer."""
+        raise NotImplementedError
+
+    def added(self, outputs: int, features: int) -> Added:
+        """What it stores and computes, known before it is fitted."""
         raise NotImplementedError

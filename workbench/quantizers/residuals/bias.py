@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...costs import Added
 from .base import Correction, Remainder, Residual
 
 
@@ -34,6 +35,10 @@ class BiasCorrection(Residual):
     """
 
     name: ClassVar[str] = "bias_correction"
+
+    def added(self, outputs: int, features: int) -> Added:
+        """A constant an output, which goes into the bias."""
+        return Added(4 * outputs, outputs)
 
     def fit(self, remainder: Remainder) -> Constant:
         """The mean error of each output."""

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...costs import Added
 from ...errors import WorkbenchError
 from ...kernels.threads import one_blas_thread
 from ..solvers.adam import Adam
 from .base import Remainder, Residual
-from .low_rank import LowRank, Thin
+from .low_rank import LowRank, Thin, thin
 
 RATE = 0.1  # a step, over the root mean square of the factor's entries
 
@@ -53,6 +54,10 @@ class LearnedLowRank(Residual):
                 str(self), "it has a rank, and is trained for some steps",
                 "write learned_low_rank(rank=16, steps=600)",
             )  # fmt: skip
+
+    def added(self, outputs: int, features: int) -> Added:
+        """Both factors in 16 bits, and two thin products."""
+        return thin(self.rank, outputs, features)
 
     def fit(self, remainder: Remainder) -> Thin:
         """The two matrices."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...costs import Added
 from ...errors import WorkbenchError
 from ...kernels.threads import one_blas_thread
 from .base import Correction, Remainder, Residual
@@ -38,6 +39,16 @@ class Thin(Correction):
         return (self.first.astype(np.float32) @ self.second.astype(np.float32)).T
 
 
+def thin(rank: int, outputs: int, features: int) -> Added:
+    """What two factors of a rank store and compute.
+
+    Example:
+        >>> thin(8, 64, 32)
+        Added(bytes=1536, operations=1536)
+    """
+    return Added(2 * rank * (outputs + features), 2 * rank * (outputs + features))
+
+
 @dataclass(frozen=True)
 class LowRank(Residual):
     """The best approximation of the weight's error by a matrix of low rank, in 16 bits.
@@ -57,6 +68,10 @@ class LowRank(Residual):
 
     rank: int = 8
     name: ClassVar[str] = "low_rank"
+
+    def added(self, outputs: int, features: int) -> Added:
+        """Both factors in 16 bits, and two thin products."""
+        return thin(self.rank, outputs, features)
 
     def fit(self, remainder: Remainder) -> Thin:
         """The two matrices; a rank that cannot be is a `WorkbenchError`."""

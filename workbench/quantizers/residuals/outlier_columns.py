@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...costs import Added
 from ...errors import WorkbenchError
 from .base import Correction, Remainder, Residual
 
@@ -89,12 +90,16 @@ class OutlierColumns(Residual):
                 "write outlier_columns(threshold=6, weights=float)",
             )  # fmt: skip
 
+    def added(self, outputs: int, features: int) -> Added:
+        """The 16-bit weight, of all channels; how many it meets depends on the inputs."""
+        return Added(2 * outputs * features if self.weights == "float" else 0)
+
     def fit(self, remainder: Remainder) -> Columns:
         """The weight that outliers meet."""
         if self.weights == "quantized":
             return Large(remainder.quantized - remainder.added, 0, self.threshold)
         kept = _halves(remainder.weight - remainder.added)
-        return Large(kept, 2 * kept.size, self.threshold)
+        return Large(kept, int(self.added(*kept.shape).bytes), self.threshold)
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,10 @@ class KeptColumns(Residual):
             numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
         return numbers
 
+    def added(self, outputs: int, features: int) -> Added:
+        """The 16-bit weight of those channels, and their numbers."""
+        return Added(self.numbers.size * (2 * outputs + 4))
+
     def fit(self, remainder: Remainder) -> Columns:
         """The weight of those channels, which is stored with their numbers."""
         outputs, features = remainder.weight.shape
@@ -142,7 +151,7 @@ class KeptColumns(Residual):
                 f"channel {beyond[0]}", f"the layer has {features} input channels",
                 f"write 0 to {features - 1}",
             )  # fmt: skip
-        stored = numbers.size * (2 * outputs + 4)
+        stored = int(self.added(outputs, features).bytes)
         return Chosen(_halves(remainder.weight - remainder.added), stored, numbers)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from ...costs import Added
 from ...errors import WorkbenchError
 from ...schemes import Scheme, parse
 from .base import Correction, Remainder, Residual
@@ -87,6 +89,10 @@ class WideBlocks(Residual):
                 "name a scheme without one, such as wide_blocks(inputs=int8/g128)",
             )  # fmt: skip
         object.__setattr__(self, "inputs", parse(self.inputs).name)
+
+    def added(self, outputs: int, features: int) -> Added:
+        """A bit for each block."""
+        return Added(math.ceil(math.ceil(features / self.block) / 8))
 
     def fit(self, remainder: Remainder) -> Wide:
         """The blocks of a layer that are wide."""

@@ -81,10 +81,15 @@ class Solver(Part):
 
     kind: ClassVar[str] = "solver"
     needs_inputs: ClassVar[bool] = True
+    lookup: ClassVar[bool] = False  # whether its codes are numbers of a table's entries
 
     def solve(self, problem: Problem) -> Solved:
         """The values of the weight under its scheme."""
         raise NotImplementedError
+
+    def stored(self, scheme: Scheme, outputs: int, features: int) -> float:
+        """Bytes of a weight that it has solved, known before it has."""
+        return scheme.bits_per_value((outputs, features)) * outputs * features / 8
 
 
 def by_rows(solve: Callable[[slice], T], rows: int, chunk: int) -> list[T]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ...errors import WorkbenchError
 from ...formats import BiasedFormat, FloatFormat, PowerFormat
+from ...kernels.packing import packed_size
 from ...schemes import Scheme, parse
 from ..activations import Activations
 from .base import Problem, Solved, Solver
@@ -50,6 +51,11 @@ class FloatSearch(Solver):
                 str(self), "a round and a token or more are needed, and 0 to 8 bits a column",
                 "write float_search(rounds=3, tokens=512)",
             )  # fmt: skip
+
+    def stored(self, scheme: Scheme, outputs: int, features: int) -> float:
+        """Bytes of the weight and, at most, of its columns' exponents."""
+        exponents = packed_size(features, self.columns) if self.columns else 0
+        return super().stored(scheme, outputs, features) + exponents
 
     def solve(self, problem: Problem) -> Solved:
         """The weight under the best of the floats, and how its inputs are rounded."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...errors import WorkbenchError
 from ...kernels.threads import one_blas_thread
+from ...schemes import Scheme
 from ...schemes.vectors import MOST_BITS, VectorFitted, fit_vectors
 from .base import Problem, Solved, Solver, by_rows
 from .goal import Goal
@@ -65,6 +66,7 @@ class PVTuning(Solver):
     rounds: int = 15
     scales: bool = False
     name: ClassVar[str] = "pv_tuning"
+    lookup: ClassVar[bool] = True
 
     def __post_init__(self):
         if not (1 <= self.bits <= MOST_BITS and self.size >= 1 and self.rounds >= 1):
@@ -73,12 +75,20 @@ class PVTuning(Solver):
                 "write pv_tuning(bits=8, size=4)",
             )  # fmt: skip
 
+    def stored(self, scheme: Scheme, outputs: int, features: int) -> float:
+        """Bytes of the codes, of the codebook and of the rows' scales."""
+        return self._codes.stored(scheme, outputs, features)
+
+    @property
+    def _codes(self) -> VectorCodes:
+        """The codes that it starts from."""
+        return VectorCodes(self.bits, self.size, scales=self.scales, weighted=True)
+
     def solve(self, problem: Problem) -> Solved:
         """The tuned values."""
-        start = VectorCodes(self.bits, self.size, scales=self.scales, weighted=True)
         with one_blas_thread():
             goal = Goal.of(problem, "", self.name)
-            *_, (fitted, codes) = tuned(start.start(problem), goal, self.rounds)
+            *_, (fitted, codes) = tuned(self._codes.start(problem), goal, self.rounds)
         return Solved(fitted.values(codes), fitted)
 
 

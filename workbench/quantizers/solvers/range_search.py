@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...errors import WorkbenchError
+from ...kernels.packing import packed_size
 from ...kernels.threads import one_blas_thread
-from ...schemes import apply, parse, ranges
+from ...schemes import Scheme, apply, parse, ranges
 from ...schemes.apply import Chosen
 from ...schemes.columns import ColumnFitted, fit_columns, halves
 from ...schemes.fitted import Fitted, Region
@@ -80,6 +81,11 @@ class RangeSearch(Solver):
     def multiples(self) -> np.ndarray:
         """The multiples of the bias that are tried beside 1, float64."""
         return np.linspace(self.least, self.most, self.steps)
+
+    def stored(self, scheme: Scheme, outputs: int, features: int) -> float:
+        """Bytes of the weight and, at most, of its columns' exponents."""
+        exponents = packed_size(features, self.columns) if self.columns else 0
+        return super().stored(scheme, outputs, features) + exponents
 
     def solve(self, problem: Problem) -> Solved:
         """The weight rounded to nearest under the best of the ranges."""

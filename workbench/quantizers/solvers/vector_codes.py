@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...errors import WorkbenchError
+from ...schemes import Scheme
 from ...schemes.vectors import MOST_BITS, VectorFitted, fit_vectors, nearest_codes
 from .base import Problem, Solved, Solver
 
@@ -43,6 +44,7 @@ class VectorCodes(Solver):
     scales: bool = False
     weighted: bool = False
     name: ClassVar[str] = "vector_codes"
+    lookup: ClassVar[bool] = True
     needs_inputs: ClassVar[bool] = False
 
     def __post_init__(self):
@@ -51,6 +53,12 @@ class VectorCodes(Solver):
                 str(self), f"codes have 1 to {MOST_BITS} bits, vectors a weight or more",
                 "write vector_codes(bits=8, size=4)",
             )  # fmt: skip
+
+    def stored(self, scheme: Scheme, outputs: int, features: int) -> float:
+        """Bytes of the codes, of the codebook and of the rows' scales."""
+        codes = -(-outputs * features // self.size * self.bits // 8)
+        table = (1 << self.bits) * self.size * scheme.format.bits / 8
+        return codes + table + (4 * outputs if self.scales else 0)
 
     def solve(self, problem: Problem) -> Solved:
         """The weight at its nearest codes."""

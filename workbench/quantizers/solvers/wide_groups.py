@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import WorkbenchError
 from ...formats import parse
+from ...schemes import Scheme
 from ...schemes.two_widths import TwoWidths, fit_widths
 from .base import Problem, Solved, Solver
 
@@ -57,17 +58,24 @@ class WideGroups(Solver):
             )
         object.__setattr__(self, "wide", parse(self.wide).name)
 
+    def stored(self, scheme: Scheme, outputs: int, features: int) -> float:
+        """Bytes of groups of both widths, and a bit for each."""
+        widths = self.layout(scheme, (outputs, features))
+        wholes = 8 if scheme.scale.two_level else 0  # a tensor's own scale, of either width
+        bits = widths.bits_per_value(widths.across((outputs, features)))
+        return bits * outputs * features / 8 + wholes
+
     def solve(self, problem: Problem) -> Solved:
         """The weight rounded to nearest, wide groups under the wide format."""
-        widths = self.layout(problem)
+        widths = self.layout(problem.scheme, problem.weight.shape)
         fitted = fit_widths(widths, problem.weight, spans(problem.weight, widths))
         return Solved(fitted.round(problem.weight), fitted)
 
-    def layout(self, problem: Problem) -> TwoWidths:
-        """How many groups of every band are wide, of a problem's weight and scheme."""
-        wide = replace(problem.scheme, format=parse(self.wide))
-        one = TwoWidths(problem.scheme, wide, self.rows, 1)
-        groups = self.rows * one.across(problem.weight.shape)
+    def layout(self, scheme: Scheme, shape: tuple[int, int]) -> TwoWidths:
+        """How many groups of every band are wide, of a weight's scheme and shape."""
+        wide = replace(scheme, format=parse(self.wide))
+        one = TwoWidths(scheme, wide, self.rows, 1)
+        groups = self.rows * one.across(shape)
         count = round(self.share * groups)
         if not 0 < count < groups:
             raise WorkbenchError(
