@@ -74,10 +74,7 @@ function bitEditor({ el, read, tell }) {
   // Take a change over at once where all that it names is known here, else ask the host.
   function propose(change) {
     const next = completed({ ...state, ...change }, change);
-    if (next) {
-      show(next);
-      if (asked.refused) asked.say(""); // a host that hears of no change says nothing
-    }
+    if (next) show(next);
     tell(next ?? { ...state, ...missing(change) });
   }
 

@@ -158,8 +158,9 @@ def _window(parts: Sequence[Part], measured: Sequence[Measured], device: Hardwar
     """What is shown: all marks, the knee, and the highest roof."""
     assert device.main.bandwidth is not None
     peak, slope = max(p.value for p in device.peaks.values()), device.main.bandwidth.value
-    x = [one.intensity for one in (*parts, *measured)] + [peak / slope]
-    y = [one.attained for one in (*parts, *measured)] + [peak]
+    marks: list[Part | Measured] = [*parts, *measured]
+    x = [one.intensity for one in marks] + [peak / slope]
+    y = [one.attained for one in marks] + [peak]
     low, high = np.log10(min(x)) - 0.4, np.log10(max(x)) + 0.4
     return float(low), float(high), float(np.log10(min(y)) - 0.4), float(np.log10(max(y)) + 0.3)
 
