@@ -18,6 +18,8 @@ from .axis import number
 from .view import View, ViewSpec
 
 HEIGHT, LEAST, MOST = 470, 7, 30  # pixels of the picture, and of the smallest and largest mark
+NAMED = 6  # parts that take longest have their names beside them
+PREFIXES = {-3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 LOOKS = {"linear": "float", "attention": "mx", "head": "int"}
 REST = "reference"
 
@@ -166,24 +168,38 @@ def _window(parts: Sequence[Part], measured: Sequence[Measured], device: Hardwar
 
 
 def _roofs(step: Step, window: Window, spec: ViewSpec) -> Iterator[dict[str, Any]]:
-    """A level line for each arithmetic and a slanted one for each memory."""
-    device, quiet, text = step.device, style.theme(spec.theme).quiet, style.theme(spec.theme).text
+    """A level line for each peak and a slanted one for each memory that is used."""
+    device, look = step.device, style.theme(spec.theme)
     low, high = 10 ** window[0], 10 ** window[1]
-    top = max(figure.value for figure in device.peaks.values())
     used = {point.unit.name for point in step.points}
-    slopes = {m.name: m.bandwidth for m in device.memories if m.bandwidth is not None}
+    moved = {name for point in step.points for name in point.seconds}
+    slopes = {
+        memory.name: memory.bandwidth
+        for memory in device.memories
+        if memory.bandwidth is not None and (memory.role == "cache" or memory.name in moved)
+    }
     fastest = max(figure.value for figure in slopes.values())
-    for unit, figure in device.peaks.items():
+    for value, units in _peaks(device).items():
+        ours = bool(used & set(units))
         yield _line(
-            [figure.value / fastest, high], [figure.value] * 2, f"{unit} peak", figure.provenance,
-            text if unit in used else quiet, "solid" if unit in used else "dot", "top left",
+            [value / fastest, high], [value] * 2, f"{', '.join(units)} peak",
+            device.peaks[units[0]].provenance, look.text if ours else look.quiet,
+            "solid" if ours else "dot", "top left",
         )  # fmt: skip
     for name, figure in slopes.items():
-        end = top / figure.value
+        end = max(max(_peaks(device)) / figure.value, low)
         yield _line(
-            [low, max(end, low)], [low * figure.value, max(end, low) * figure.value], name,
-            figure.provenance, text, "solid", "top right",
+            [low, end], [low * figure.value, end * figure.value], name, figure.provenance,
+            look.text, "solid", "top right",
         )  # fmt: skip
+
+
+def _peaks(device: Hardware) -> dict[float, list[str]]:
+    """The units of arithmetic by their peaks."""
+    found: dict[float, list[str]] = {}
+    for unit, figure in device.peaks.items():
+        found.setdefault(figure.value, []).append(unit)
+    return found
 
 
 def _line(
@@ -210,8 +226,9 @@ def _ways(
         x = [v for old, new in pairs for v in (old.intensity, new.intensity, None)]
         y = [v for old, new in pairs for v in (old.attained, new.attained, None)]
         yield style.trace(
-            "scatter", x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False,
+            "scatter", x=x, y=y, mode="lines+markers", hoverinfo="skip", showlegend=False,
             name="in plain formats", line={"color": quiet, "width": 1},
+            marker={"size": [5, 0, 0] * len(pairs), "symbol": "circle-open", "color": quiet},
         )  # fmt: skip
     for name in ("mlp.up_proj", "self_attn.attention") if trail else ():
         steps = [(label, {p.name: p for p in parts_of(one)}.get(name)) for label, one in trail]
@@ -231,12 +248,12 @@ def _marks(parts: Sequence[Part], total: float, spec: ViewSpec, chosen: str) -> 
         name: style.identities([name], spec.theme)[0] for name in dict.fromkeys([*families, REST])
     }
     shares = [part.seconds / total for part in parts]
-    named = {part.name for part in parts[:4]} | {chosen}
+    labels = _labels(parts, chosen)
     colours = [looks[family].colour for family in families]
     return style.trace(
         "scatter", x=[p.intensity for p in parts], y=[p.attained for p in parts],
         mode="markers+text", name="predicted", showlegend=False, textposition="bottom right",
-        text=[part.name.split(".")[-1] if part.name in named else "" for part in parts],
+        text=[labels.get(part.name, "") for part in parts],
         textfont={"size": 10, "color": style.theme(spec.theme).text},
         customdata=[[p.name, p.explained, 100 * share] for p, share in zip(parts, shares,
                     strict=True)],
@@ -249,6 +266,16 @@ def _marks(parts: Sequence[Part], total: float, spec: ViewSpec, chosen: str) -> 
         hovertemplate="<b>%{customdata[0]}</b>, %{customdata[2]:.3g} % of the time<br>"
         "%{customdata[1]}<extra></extra>",
     )  # fmt: skip
+
+
+def _labels(parts: Sequence[Part], chosen: str) -> dict[str, str]:
+    """What is written at some marks: the names of all that lie on one another."""
+    shown = [part for i, part in enumerate(parts) if i < NAMED or part.name == chosen]
+    places: dict[tuple[float, float], list[str]] = {}
+    for part in shown:
+        place = round(float(np.log2(part.intensity)), 1), round(float(np.log2(part.attained)), 1)
+        places.setdefault(place, []).append(part.name)
+    return {names[0]: ", ".join(n.split(".")[-1] for n in names) for names in places.values()}
 
 
 def _ran(measured: Sequence[Measured], spec: ViewSpec) -> Iterator[dict[str, Any]]:
@@ -270,15 +297,28 @@ def _ran(measured: Sequence[Measured], spec: ViewSpec) -> Iterator[dict[str, Any
 
 def _layout(window: Window, spec: ViewSpec) -> dict[str, Any]:
     layout = style.base_layout(spec.theme, HEIGHT)
-    titles = ("operations a byte", "operations a second")
-    for axis, ends, title in zip(("xaxis", "yaxis"), (window[:2], window[2:]), titles, strict=True):
-        places, texts = _powers(*ends)
+    for axis, ends, ticks, title in (
+        ("xaxis", window[:2], _powers(*window[:2]), "operations a byte"),
+        ("yaxis", window[2:], _decades(*window[2:]), "operations a second"),
+    ):
         layout[axis] = {
-            "type": "log", "range": list(ends), "title": {"text": title}, "tickvals": places,
-            "ticktext": texts,
+            "type": "log", "range": list(ends), "title": {"text": title}, "tickvals": ticks[0],
+            "ticktext": ticks[1],
         }  # fmt: skip
     layout["margin"] = {"l": 70, "r": 24, "t": 20, "b": 48}
     return layout
+
+
+def _decades(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Powers of ten between two of them, and their texts with prefixes.
+
+    Example:
+        >>> _decades(8.5, 12.2)[1]
+        ['1 G', '10 G', '100 G', '1 T']
+    """
+    places = range(int(np.ceil(low)), int(np.floor(high)) + 1)
+    texts = [f"{10 ** (p % 3)} {PREFIXES.get(p - p % 3, f'e{p - p % 3}')}".rstrip() for p in places]
+    return [10.0**p for p in places], texts
 
 
 def _powers(low: float, high: float, most: int = 12) -> tuple[list[float], list[str]]:
