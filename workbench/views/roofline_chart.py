@@ -125,8 +125,8 @@ def roofline_chart(
         >>> wide, narrow = (roofline(llama, Workload("decode"), card, Operands(scheme))
         ...                 for scheme in ("", "int4/g128"))
         >>> print(roofline_chart(narrow, wide, recipe="w=int4/g128").caption)
-        A step takes 6.23 ms under w=int4/g128, 161 tokens a second, 2.99 times as fast as in \
-bf16; GDDR6 bounds 100 % of it, and self_attn.attention takes most, 23 %.
+        A step takes 6.23 ms under w=int4/g128, 160 tokens a second, 2.99 times as fast as in \
+bf16; GDDR6 bounds 100 % of it, and self_attn.attention takes most, 22 %.
     """
     spec = ViewSpec.of(spec)
     parts = parts_of(step)
