@@ -141,3 +141,41 @@ def test_every_command_explains_itself(capsys):
             cli.main([command, "--help"])
         assert ended.value.code == 0
     assert "doctor" in capsys.readouterr().out
+
+
+def test_costs_say_what_a_step_takes(capsys):
+    asked = ("costs", "llama-2-7b", "--on", "rtx-a6000", "--recipe", "w=int4/g128")
+    status, out, _ = run(capsys, *asked)
+    assert status == 0
+    assert "2.99 times as fast as in bf16; GDDR6 bounds 100 % of it" in out
+    _, out, _ = run(capsys, *asked, "--json")
+    rows = {row["part"]: row for row in json.loads(out)}
+    assert rows["lm_head"]["bytes"] > 32000 * 4096 * 2
+    _, out, _ = run(capsys, "costs", "llama-2-7b", "--on", "rtx-a6000", "--explain", "mlp.up_proj")
+    assert "so GDDR6 bounds it" in out
+
+
+def test_costs_alone_lists_what_is_known_and_who_says_so(capsys):
+    _, out, _ = run(capsys, "costs")
+    assert "mixtral-8x7b" in out
+    assert "Xilinx Alveo U280 data sheet DS963, 2021-05" in out
+    _, out, _ = run(capsys, "costs", "--json")
+    known = json.loads(out)
+    assert all(row["sources"] for row in known["hardware"])
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--on", "h100"), "'h100-sxm'"),
+        (("--on", "snapdragon-888"), "add the figure to a row of your own"),
+        (("--explain", "mlp.upproj"), "'mlp.up_proj'"),
+        (("--batch", "0"), "write batch=1"),
+        (("--recipe", "w=int99"), "int99"),
+    ],
+)
+def test_costs_that_cannot_be_known_say_why(capsys, more, said):
+    status, _, err = run(capsys, "costs", "llama-2-7b", *more)
+    assert status == 2
+    assert said in err
+    assert err.count("→") == 2

@@ -84,6 +84,22 @@ def test_sliding_layers_keep_what_they_see():
     assert architecture("mistral-7b").cache_values(8192) == 2 * 32 * 4096 * 8 * 128
 
 
+def test_a_folder_says_its_sizes(tmp_path):
+    import json
+
+    path = tmp_path / "mine" / "config.json"
+    path.parent.mkdir()
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 9}
+    path.write_text(json.dumps({"model_type": "gpt2", **sizes}), "utf-8")
+    assert architecture(path.parent) == architecture(path)
+    assert (architecture(path).name, architecture(path).hidden) == ("mine", 32)
+    path.write_text("[1]", "utf-8")
+    with pytest.raises(WorkbenchError, match="it is no configuration"):
+        architecture(path)
+    with pytest.raises(WorkbenchError, match="'llama-2-7b'"):
+        architecture("llama2-7b")
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from workbench.cli import benches, checkpoints, pages, published
+from workbench.cli import benches, checkpoints, costs, pages, published
 from workbench.errors import WorkbenchError
 
 
@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
         pages.add_servers, pages.add_report, pages.add_bits, pages.add_designer,
-        published.add_formats, published.add_papers, checkpoints.add_models, benches.add_bench,
+        published.add_formats, published.add_papers, checkpoints.add_models, costs.add_costs,
+        benches.add_bench,
         pages.add_doctor,
     ):  # fmt: skip
         add(commands)

@@ -6,6 +6,7 @@ row of `data/models.toml`. Nothing is downloaded, and no network is built.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -263,13 +264,25 @@ def architectures() -> list[str]:
     return sorted(_rows())
 
 
-def architecture(name: str) -> Architecture:
-    """The architecture of a published model, by name; an unknown one raises `WorkbenchError`.
+def architecture(name: str | Path) -> Architecture:
+    """The architecture of a published model, by name, or of a folder with its configuration.
+
+    An unknown name, or a file that holds none, raises `WorkbenchError`.
 
     Example:
         >>> architecture("mixtral-8x7b").experts_used
         2
     """
-    if name not in _rows():
-        raise unknown("model whose sizes are known", name, architectures())
-    return Architecture.from_config(_rows()[name], name)
+    if str(name) in _rows():
+        return Architecture.from_config(_rows()[str(name)], str(name))
+    path = Path(name).expanduser()
+    path = path / "config.json" if path.is_dir() else path
+    if not path.is_file():
+        raise unknown("model whose sizes are known", str(name), architectures())
+    try:
+        config = dict(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise WorkbenchError(
+            str(path), f"it is no configuration ({error})", "name a config.json"
+        ) from None
+    return Architecture.from_config(config, path.parent.name)
