@@ -94,10 +94,9 @@ class LearnedRotation(Transform):
             along_logs, along = error.slope(now, error.drawn(random, self.rows))
             of_logs.rate = SCALE_RATE * left
             logs = of_logs.moved(logs, along_logs)
-            along = _each(turned_slope, inverses, along)
-            for i, adam in enumerate(of_skews):
+            for adam in of_skews:
                 adam.rate = self.rate * left
-                skews[i] = adam.moved(skews[i], along[i])
+            skews = _each(_moved, of_skews, skews, inverses, along)
             if number % EVERY == 0 or number == self.steps:
                 exact = [cayley(skew.astype(np.float64))[0].astype(np.float32) for skew in skews]
                 yield replace(start, factors=np.exp(logs), turns=tuple(exact))
@@ -195,9 +194,10 @@ class OutputError:
     def slope(self, by: Turned, rows: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """The gradients along the logarithms of the factors, and along each matrix."""
         x, w = rows / by.factors, self.weight * by.factors
-        turned_x, turned_w = together(partial(by.turned, x), partial(by.turned, w))
+        turned_x, turned_w, wanted = together(
+            partial(by.turned, x), partial(by.turned, w), lambda: rows @ self.weight.T
+        )
         inputs, weight = self.rounding.inputs(turned_x), self.rounding.weight(turned_w)
-        wanted = rows @ self.weight.T
         gap = (inputs @ weight.T - wanted) * (2 / max(float((wanted**2).sum()), 1e-30))
         schemes = self.rounding.activations, self.rounding.weights
         of_x, of_w = together(
@@ -229,6 +229,11 @@ def cayley(skew: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     eye = np.eye(len(skew), dtype=skew.dtype)
     inverse = np.linalg.inv(eye + (skew - skew.T))
     return 2 * inverse - eye, inverse
+
+
+def _moved(adam: Adam, skew: np.ndarray, inverse: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """A skew matrix after its step."""
+    return adam.moved(skew, turned_slope(inverse, slope))
 
 
 def turned_slope(inverse: np.ndarray, slope: np.ndarray) -> np.ndarray:
