@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ import numpy as np
 from .._files import replacing
 from ..errors import WorkbenchError
 from ..kernels import arrays
-from ..kernels.threads import one_blas_thread
+from ..kernels.threads import one_blas_thread, together
 
 SAMPLE = 4096  # rows kept
 CHUNK = 1024  # rows of one float64 product
+WIDE = 2048  # channels from which on the products of two halves are taken side by side
 _FIELDS = ("low", "high", "sums", "second", "rows", "places", "priority")
 
 
@@ -274,14 +276,39 @@ def load(path: str | os.PathLike) -> dict[str, Calibration]:
 
 def _products(rows: np.ndarray) -> np.ndarray:
     """The sum of every two columns' products, float64, in chunks of a fixed length."""
-    from scipy.linalg.blas import dsyrk
-
-    total = np.zeros((rows.shape[1],) * 2, order="F")
+    count = rows.shape[1]
+    half = count // 2 if count >= WIDE else count
+    total = np.zeros((count, count), order="F")
     with one_blas_thread():
         for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK].astype(np.float64)
-            total = dsyrk(1.0, part, 1.0, total, trans=1, overwrite_c=1)
-    return np.triu(total) + np.triu(total, 1).T
+            part = rows[start : start + CHUNK].T.astype(np.float64, order="C")
+            together(partial(_squares, part, total, half), partial(_crosses, part, total, half))
+    return _mirrored(total)
+
+
+def _squares(part: np.ndarray, total: np.ndarray, half: int) -> None:
+    """Products within the first channels, and within the others, above the diagonal."""
+    from scipy.linalg.blas import dsyrk
+
+    for at in (slice(0, half), slice(half, len(part))):
+        if at.start < at.stop:
+            total[at, at] = dsyrk(1.0, part[at].T, 1.0, total[at, at], trans=1)
+
+
+def _crosses(part: np.ndarray, total: np.ndarray, half: int) -> None:
+    """Products of the first channels with the others."""
+    if half < len(part):
+        total[:half, half:] += part[:half] @ part[half:].T
+
+
+def _mirrored(upper: np.ndarray) -> np.ndarray:
+    """A symmetric matrix from what lies on and above its diagonal, in place."""
+    for start in range(0, len(upper), CHUNK):
+        at, below = slice(start, start + CHUNK), slice(start + CHUNK, None)
+        corner = upper[at, at]
+        corner[:] = np.triu(corner) + np.triu(corner, 1).T
+        upper[below, at] = upper[at, below].T
+    return upper
 
 
 def _priorities(places: np.ndarray, seed: int) -> np.ndarray:
