@@ -106,6 +106,7 @@ def test_a_folder_says_its_sizes(tmp_path):
         ({"model_type": "lama"}, "llama"),
         ({"model_type": "deepseek_v3", "hidden_size": 8}, "no kind of network"),
         ({"model_type": "llama", "hidden_size": 8}, "add num_hidden_layers"),
+        ({"model_type": "llama", "hidden_size": "wide"}, "a size is no number"),
         ({"model_type": "qwen2_moe", "decoder_sparse_step": 2}, "one kind of block"),
         ({"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 1, "vocab_size": 9,
           "num_attention_heads": 6, "num_key_value_heads": 4}, "6 heads and 4 of keys"),

@@ -79,6 +79,7 @@ def test_rows_of_a_person_join_the_table_and_replace_shipped_ones(tmp_path, monk
         (("float16 = 1e12", "float17 = 1e12"), "write 'float16'"),
         (("float16 = 1e12", "float16 = 0"), "no number above 0"),
         (("peaks", "peak"), "'peak' → no entry of hardware"),
+        (("{ float16 = 1e12 }", "1e12"), "it is no table"),
         (("bandwidth = 1e11", "bandwith = 1e11"), "'bandwith'"),
         (('name = "RAM"', 'role = "mane"'), "'mane'"),
         (("[mine]", "[mine"), "it is no table"),

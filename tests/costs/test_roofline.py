@@ -63,9 +63,11 @@ def test_keys_and_values_cost_their_format():
     )
     wide, narrow = (roofline(model, work, h100, Operands(cache=c)) for c in ("", "int4/token"))
     assert wide.cache_bytes == 8 * 2 * 8001 * 32 * 8 * 128 * 2
-    assert narrow.cache_bytes / wide.cache_bytes == pytest.approx((4 + 32 / 128) / 16)
+    assert narrow.cache_bytes / wide.cache_bytes == pytest.approx((4 + 32 / 1024) / 16)
     read = [grouped(s.points)["self_attn.attention"][0].traffic.cache for s in (wide, narrow)]
-    assert read[1] / read[0] == pytest.approx((4 + 32 / 128) / 16)
+    assert read[1] / read[0] == pytest.approx((4 + 32 / 1024) / 16)
+    decoded = grouped(narrow.points)["self_attn.attention"][0].conversions
+    assert decoded == 8 * 2 * 8001 * 8 * 128
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,9 @@ def test_scales_inside_a_row_cost_conversions_unless_the_device_applies_them():
     assert converted(b200) == 0
     weights = LLAMA.block_parameters
     assert converted(replace(b200, blocks=())) == 4 * weights / 32
+    widened = Operands("int4/g128", "int8/token")  # into int8, and a partial sum for each group
+    step = roofline(LLAMA, Workload("decode", 4), b200, widened)
+    assert sum(point.conversions for point in step.points) == weights + 4 * weights / 128
     step = roofline(LLAMA, Workload("decode", 4), b200, Operands("int4/g128"))
     assert sum(point.conversions for point in step.points) == weights
 

@@ -63,7 +63,25 @@ def test_overrides_and_residuals_reach_the_roofline():
 
 
 def test_what_is_added_adds_up():
-    assert Added(1, 2) + Added(3, 4) == Added(4, 6)
+    assert Added(1, 2, 1) + Added(3, 4) == Added(4, 6, 1)
+
+
+def test_a_copy_for_outliers_is_stored_and_hardly_read():
+    kept = operands_of("w=int8/channel a=int8/token outlier_columns")("layer")
+    plain = operands_of("w=int8/channel a=int8/token")("layer")
+    assert kept.stored(SHAPE) == plain.stored(SHAPE) + 2 * 256 * 512
+    assert kept.read(SHAPE) == plain.stored(SHAPE)
+
+
+def test_training_passes_the_factors_three_times():
+    model, device = architecture("reference"), hardware("a100-sxm")
+    more = [
+        sum(p.operations - p.operation.operations for p in roofline(
+            model, Workload(phase, 1, 16), device, operands_of("w=int4/g128 low_rank(8)")
+        ).points)
+        for phase in ("prefill", "train")
+    ]  # fmt: skip
+    assert more[1] == 3 * more[0] > 0
 
 
 def test_a_lookup_is_a_conversion():

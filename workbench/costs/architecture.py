@@ -188,7 +188,12 @@ class Architecture:
             raise unknown("kind of network whose operations are known", kind, sorted(KINDS))
         name = name or str(plain.get("_name_or_path") or kind)
         _refuse_mixed(plain, name)
-        sizes = {field: _first(plain, spellings) for field, spellings in SPELLINGS.items()}
+        try:
+            sizes = {field: _first(plain, spellings) for field, spellings in SPELLINGS.items()}
+        except (TypeError, ValueError) as error:
+            raise WorkbenchError(
+                name, f"a size is no number ({error})", "repair the configuration"
+            ) from None
         return cls(name, **_filled(sizes, plain, kind, name))
 
 

@@ -173,8 +173,9 @@ def _device(name: str, row: Any, path: str) -> Hardware:
     power = None
     for group in row.get("figures", ()):
         _known(group, GROUP, at)
-        for unit, value in group.get("peaks", {}).items():
-            _check("unit of arithmetic", unit, UNITS, at)
+        stated = group.get("peaks", {})
+        _known(stated, UNITS, at, "unit of arithmetic")
+        for unit, value in stated.items():
             peaks[unit] = _figure(value, group, f"{at}: {unit}")
         memories += _memories(group, at)
         power = _figure(group["power"], group, f"{at}: power") if "power" in group else power
@@ -197,11 +198,11 @@ def _memories(group: Mapping[str, Any], at: str) -> Iterator[Memory]:
         yield Memory(str(each.get("name", "memory")), role=role, **sizes)
 
 
-def _known(table: Any, names: set[str], at: str) -> None:
+def _known(table: Any, names: Collection[str], at: str, kind: str = "entry of hardware") -> None:
     if not isinstance(table, Mapping):
         raise WorkbenchError(at, "it is no table of a device", "write [name] above its figures")
     for name in table:
-        _check("entry of hardware", name, names, at)
+        _check(kind, name, names, at)
 
 
 def _check(kind: str, name: Any, names: Collection[str], at: str) -> None:

@@ -27,15 +27,18 @@ class Added:
     """What a layer stores and computes beside its weight.
 
     Attributes:
-        bytes: stored, and read with the weight.
+        bytes: stored.
         operations: for each row of inputs.
+        idle: of the bytes, those that a step hardly reads.
     """
 
     bytes: float = 0
     operations: float = 0
+    idle: float = 0
 
     def __add__(self, other: Added) -> Added:
-        return Added(self.bytes + other.bytes, self.operations + other.operations)
+        operations, idle = self.operations + other.operations, self.idle + other.idle
+        return Added(self.bytes + other.bytes, operations, idle)
 
 
 def nothing_added(outputs: int, features: int) -> Added:
@@ -75,13 +78,17 @@ class Operands:
         alone = given(*shape) if given else _bytes(self.weights or self.plain, shape)
         return alone + self.added(*shape).bytes
 
+    def read(self, shape: tuple[int, int]) -> float:
+        """Bytes of them that a step reads."""
+        return self.stored(shape) - self.added(*shape).idle
+
     def activation_bytes(self, values: float, features: int) -> float:
         """Bytes of inputs, scales of rows of `features` counted."""
         return values * _each(self.activations or self.plain, max(features, 1))
 
-    def cache_bytes(self, values: float, head_size: int) -> float:
-        """Bytes of keys or values, scales of rows of a head counted."""
-        return values * _each(self.cache or self.plain, max(head_size, 1))
+    def cache_bytes(self, values: float, features: int) -> float:
+        """Bytes of keys or values, scales of rows of `features`, all heads of a token, counted."""
+        return values * _each(self.cache or self.plain, max(features, 1))
 
     def plain_bytes(self, values: float) -> float:
         """Bytes of values in the plain format."""
@@ -180,12 +187,14 @@ def _values(name: str) -> np.ndarray:
     return np.unique(values[np.isfinite(values)])
 
 
-def conversions(weights: str, unit: Unit, rows: float, shape: tuple[int, int], device: Hardware):
-    """Values that are scaled or converted: weights on their way in, or partial sums on their way.
+def conversions(
+    weights: str, unit: Unit, rows: float, shape: tuple[int, int], device: Hardware
+) -> float:
+    """Values that are scaled or converted: weights on their way in, and partial sums on their way.
 
-    Weights that a unit does not read are converted once each. Weights that it reads, with a scale
-    for each group along the features, leave a partial sum a group to be scaled, unless the device
-    applies such scales itself (the count of MixPE, Zhang et al., 2024).
+    Weights that a unit does not read are converted once each, into 16 bits or more with their
+    scales. A narrower unit leaves a partial sum for each group along the features to be scaled,
+    unless the device applies such scales itself (the count of MixPE, Zhang et al., 2024).
 
     Example:
         >>> from workbench.costs import hardware
@@ -197,10 +206,10 @@ def conversions(weights: str, unit: Unit, rows: float, shape: tuple[int, int], d
     outputs, features = shape
     if not weights:
         return 0.0
-    if unit.converts:
-        return float(outputs * features)
+    converted = float(outputs * features) if unit.converts else 0.0
     scheme: Scheme = parse_scheme(weights)
-    if scheme.scale is None or scheme.name in device.blocks:
-        return 0.0
+    narrow = unit.name in HOLDS and unit.name not in WIDE
+    if not narrow or scheme.scale is None or scheme.name in device.blocks:
+        return converted
     groups = -(-features // scheme.scale.size[-1]) if scheme.scale.size else 1
-    return float(rows * outputs * groups)
+    return converted + rows * outputs * groups

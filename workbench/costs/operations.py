@@ -15,10 +15,8 @@ from .workload import Workload
 
 SOFTMAX, NORM, ACTIVATION = 5, 7, 2
 BACKWARD = 2  # a product of a linear layer has two more behind it in training
-OPTIMIZER_READ, OPTIMIZER_WRITTEN = (
-    12,
-    14,
-)  # bytes a weight of Adam: moments and a float32 copy, and the weight anew
+# Bytes a weight of Adam: two moments and a float32 copy; and the 16-bit weight anew.
+OPTIMIZER_READ, OPTIMIZER_WRITTEN = 12, 14
 
 
 @dataclass(frozen=True)

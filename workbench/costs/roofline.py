@@ -157,7 +157,9 @@ def roofline(
         operands: those of the linear layers inside blocks; a function of a layer's name where they
             differ. Embedding and head have their plain format.
 
-    A device whose row lacks a peak or a bandwidth that is needed raises `WorkbenchError`.
+    Moments, gradients and activations that training keeps are not held against the memory's size;
+    for a model that it has no room for see `offload`. A device whose row lacks a peak or a
+    bandwidth that is needed raises `WorkbenchError`.
 
     Example:
         >>> from workbench.costs import Operands, Workload, architecture, hardware, roofline
@@ -204,7 +206,7 @@ def _cache(model: Architecture, tokens: int, named: Named) -> float:
         values = seen * model.kv_heads * model.head_size
         for part in ("k_proj", "v_proj"):
             operands = named(f"layers.{layer}.self_attn.{part}")
-            found += operands.cache_bytes(values, model.head_size)
+            found += operands.cache_bytes(values, model.kv_heads * model.head_size)
     return found
 
 
@@ -258,20 +260,23 @@ def _arithmetic(
     if operation.kind not in PRODUCTS and "float32" in device.peaks:
         return Unit("float32", device.peak("float32"), False), 0.0, 0.0
     if operation.kind != "linear" or operation.weight is None:
-        return unit_for(device, "", "", plain), 0.0, 0.0
+        decoded = operation.cache_read if operands.cache else 0.0
+        return unit_for(device, "", "", plain), decoded, 0.0
     unit = unit_for(device, operands.weights, operands.activations, plain)
     unit = replace(unit, converts=unit.converts or operands.lookup)
     converted = conversions(
         operands.weights, unit, operation.rows / operation.copies, operation.weight, device
     )
-    extra = operands.added(*operation.weight).operations
-    return unit, operation.copies * operation.passes * converted, operation.rows * extra
+    outputs, features = operation.weight
+    rows = operation.operations / (2 * outputs * features)  # in training each three times
+    extra = operands.added(outputs, features).operations
+    return unit, operation.copies * operation.passes * converted, rows * extra
 
 
 def _traffic(operation: Operation, operands: Operands, model: Architecture) -> Traffic:
     weight, weights, features = operation.weight, 0.0, 0
     if weight is not None:
-        weights = operation.copies * operation.passes * operands.stored(weight)
+        weights = operation.copies * operation.passes * operands.read(weight)
         features = weight[1]
     linear = operation.kind == "linear"
     inputs = operation.inputs
@@ -279,7 +284,9 @@ def _traffic(operation: Operation, operands: Operands, model: Architecture) -> T
         weights,
         operands.activation_bytes(inputs, features) if linear else operands.plain_bytes(inputs),
         operands.plain_bytes(operation.outputs),
-        operands.cache_bytes(operation.cache_read + operation.cache_written, model.head_size),
+        operands.cache_bytes(
+            operation.cache_read + operation.cache_written, model.kv_heads * model.head_size
+        ),
         operands.plain_bytes(operation.scores) + operation.extra,
     )
 

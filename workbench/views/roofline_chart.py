@@ -1,7 +1,7 @@
 """The roofline: what bounds every part of a step on a device, and where a recipe moves it.
 
 Both axes are logarithmic, operations a byte against operations a second. Hollow marks are
-predictions and filled ones measurements; a mark's area is its share of the step's time.
+predictions and filled ones measurements; the larger a mark, the larger its share of the time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .view import View, ViewSpec
 
 HEIGHT, LEAST, MOST = 470, 7, 30  # pixels of the picture, and of the smallest and largest mark
 NAMED = 6  # parts that take longest have their names beside them
+CLOSE = 0.8  # octaves within which marks share one label
 PREFIXES = {-3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 LOOKS = {"linear": "float", "attention": "mx", "head": "int"}
 REST = "reference"
@@ -138,7 +139,7 @@ bf16; GDDR6 bounds 100 % of it, and self_attn.attention takes most, 22 %.
         plot={
             "data": [
                 *_roofs(step, window, spec), *_ways(parts, before, trail, spec),
-                _marks(parts, step.time, spec, chosen), *_ran(measured, spec),
+                _marks(parts, window, spec, chosen), *_ran(measured, spec),
             ],
             "layout": _layout(window, spec),
         },
@@ -187,9 +188,10 @@ def _roofs(step: Step, window: Window, spec: ViewSpec) -> Iterator[dict[str, Any
             "solid" if ours else "dot", "top left",
         )  # fmt: skip
     for name, figure in slopes.items():
-        end = max(max(_peaks(device)) / figure.value, low)
+        start = max(low, 10 ** window[2] / figure.value)  # where it comes into the picture
+        end = max(max(_peaks(device)) / figure.value, start)
         yield _line(
-            [low, end], [low * figure.value, end * figure.value], name, figure.provenance,
+            [start, end], [start * figure.value, end * figure.value], name, figure.provenance,
             look.text, "solid", "top right",
         )  # fmt: skip
 
@@ -242,17 +244,20 @@ def _ways(
         )  # fmt: skip
 
 
-def _marks(parts: Sequence[Part], total: float, spec: ViewSpec, chosen: str) -> dict[str, Any]:
+def _marks(parts: Sequence[Part], window: Window, spec: ViewSpec, chosen: str) -> dict[str, Any]:
+    """A hollow mark a part, whose name lies on the side that has room for it."""
     families = [LOOKS.get(part.kind, REST) for part in parts]
     looks = {
         name: style.identities([name], spec.theme)[0] for name in dict.fromkeys([*families, REST])
     }
+    total, middle = sum(part.seconds for part in parts), 10 ** (sum(window[:2]) / 2)
     shares = [part.seconds / total for part in parts]
     labels = _labels(parts, chosen)
     colours = [looks[family].colour for family in families]
     return style.trace(
         "scatter", x=[p.intensity for p in parts], y=[p.attained for p in parts],
-        mode="markers+text", name="predicted", showlegend=False, textposition="bottom right",
+        mode="markers+text", name="predicted", showlegend=False,
+        textposition=[f"bottom {'left' if p.intensity > middle else 'right'}" for p in parts],
         text=[labels.get(part.name, "") for part in parts],
         textfont={"size": 10, "color": style.theme(spec.theme).text},
         customdata=[[p.name, p.explained, 100 * share] for p, share in zip(parts, shares,
@@ -269,13 +274,22 @@ def _marks(parts: Sequence[Part], total: float, spec: ViewSpec, chosen: str) -> 
 
 
 def _labels(parts: Sequence[Part], chosen: str) -> dict[str, str]:
-    """What is written at some marks: the names of all that lie on one another."""
+    """What is written at some marks: the names of all that lie on one another, or nearly."""
     shown = [part for i, part in enumerate(parts) if i < NAMED or part.name == chosen]
-    places: dict[tuple[float, float], list[str]] = {}
+    groups: list[list[Part]] = []
     for part in shown:
-        place = round(float(np.log2(part.intensity)), 1), round(float(np.log2(part.attained)), 1)
-        places.setdefault(place, []).append(part.name)
-    return {names[0]: ", ".join(n.split(".")[-1] for n in names) for names in places.values()}
+        near = next((group for group in groups if _apart(group[0], part) < CLOSE), None)
+        if near is None:
+            groups.append([part])
+        else:
+            near.append(part)
+    return {group[0].name: ", ".join(p.name.split(".")[-1] for p in group) for group in groups}
+
+
+def _apart(first: Part, second: Part) -> float:
+    """How far two marks lie from each other, in octaves of the wider way."""
+    ratios = first.intensity / second.intensity, first.attained / second.attained
+    return float(np.abs(np.log2(ratios)).max())
 
 
 def _ran(measured: Sequence[Measured], spec: ViewSpec) -> Iterator[dict[str, Any]]:
@@ -335,7 +349,7 @@ def _caption(step: Step, before: Step | None, parts: Sequence[Part], recipe: str
     bound, share = next(iter(step.bounds.items()))
     text = (
         f"A step takes {number(1e3 * step.time, 3)} ms{under}, "
-        f"{number(step.tokens_per_second, 3)} tokens a second"
+        f"{_count(step.tokens_per_second)} tokens a second"
     )
     if before is not None:
         text += f", {number(before.time / step.time, 3)} times as fast as in bf16"
@@ -347,6 +361,16 @@ def _caption(step: Step, before: Step | None, parts: Sequence[Part], recipe: str
     if step.offloaded:
         text += f"; {round(100 * step.offloaded)} % of the weights come over the link"
     return text + "."
+
+
+def _count(value: float) -> str:
+    """Three digits of a number, or all before its point.
+
+    Example:
+        >>> _count(2.3011), _count(65340.2)
+        ('2.3', '65,340')
+    """
+    return f"{value:,.0f}" if value >= 100 else number(value, 3)
 
 
 def _row(part: Part, step: Step) -> dict[str, Any]:

@@ -91,8 +91,9 @@ class OutlierColumns(Residual):
             )  # fmt: skip
 
     def added(self, outputs: int, features: int) -> Added:
-        """The 16-bit weight, of all channels; how many it meets depends on the inputs."""
-        return Added(2 * outputs * features if self.weights == "float" else 0)
+        """The 16-bit weight of all channels, of which a step reads the few that it meets."""
+        copied = 2 * outputs * features if self.weights == "float" else 0
+        return Added(copied, idle=copied)
 
     def fit(self, remainder: Remainder) -> Columns:
         """The weight that outliers meet."""
